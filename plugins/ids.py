@@ -1,0 +1,96 @@
+"""Name runs and moments: ids that are safe in file names, times that sort as text."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import UTC, datetime
+
+__all__ = ["calculate_duration_ms", "generate_run_id", "get_iso8601_timestamp", "new_writer_id", "parse_time"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
+_AGENT_CHARACTERS = 40
+_last_second = (-1, "")
+
+
+def get_iso8601_timestamp(epoch_s: float | None = None) -> str:
+    """
+    Return a moment as ISO 8601 text in UTC, `2026-11-23T10:00:00.123456+00:00`.
+
+    Args:
+        epoch_s: seconds since 1970; now when left out.
+    """
+    global _last_second
+    # datetime.now(UTC).isoformat() costs 1.3 us, a fifth of a whole log_event(); the text of the second
+    # is the same for thousands of calls, so it is kept (0.4 us). The tuple is swapped whole: threads
+    # may race for it, yet each reads a pair that belongs together.
+    micros = time.time_ns() // 1000 if epoch_s is None else round(epoch_s * 1e6)
+    second, fraction = divmod(micros, 1_000_000)
+    known, text = _last_second
+    if second != known:
+        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _last_second = (second, text)
+    return f"{text}.{fraction:06d}+00:00"
+
+
+def parse_time(text: str) -> datetime:
+    """
+    Return ISO 8601 text as an aware datetime in UTC; a time without offset is taken as UTC.
+
+    Raises:
+        ValueError: *text* is no ISO 8601 time.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"a time must be ISO 8601 text such as '2026-11-23T10:00:00Z', not {text!r}")
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no ISO 8601 time; write it like '2026-11-23T10:00:00Z'") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC)
+
+
+def calculate_duration_ms(start: str, end: str) -> int:
+    """
+    Return the whole milliseconds from *start* to *end*, never negative.
+
+    A clock that was set back between the two gives 0, since a run cannot have lasted less than nothing.
+
+    Args:
+        start: ISO 8601 with `Z` or an offset.
+        end: likewise.
+
+    Raises:
+        ValueError: one of them is no ISO 8601 time.
+    """
+    span = parse_time(end) - parse_time(start)
+    return max(0, round(span.total_seconds() * 1000))
+
+
+def generate_run_id(agent_name: str, start_time: str | None = None) -> str:
+    """
+    Return a new run id, `{YYYYMMDD}T{HHMMSS}Z-{agent}-{8 hex}`.
+
+    Args:
+        agent_name: any text; what is not a letter, digit, `_` or `.` becomes `-`, at most 40 characters stay.
+        start_time: ISO 8601; now when left out or unreadable.
+    """
+    moment = _moment_or_now(start_time)
+    agent = _UNSAFE.sub("-", str(agent_name)[:200]).strip("-.")[:_AGENT_CHARACTERS] or "agent"
+    return f"{moment:%Y%m%dT%H%M%SZ}-{agent}-{os.urandom(4).hex()}"
+
+
+def new_writer_id() -> str:
+    """Return a fresh writer id: 12 hex digits, one per client and process."""
+    return os.urandom(6).hex()
+
+
+def _moment_or_now(start_time: str | None) -> datetime:
+    if start_time is not None:
+        try:
+            return parse_time(start_time)
+        except ValueError:
+            return datetime.now(UTC)
+    return datetime.now(UTC)

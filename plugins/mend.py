@@ -1,0 +1,181 @@
+"""Make a valid record of whatever was given: nothing is lost, and each change is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import fields, frozen
+
+from .ids import get_iso8601_timestamp
+from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord, as_mapping
+
+__all__ = ["Complaint", "canonical_status", "mend_field", "mended_event", "mended_run", "start_of"]
+
+_FAILED = frozenset(
+    (
+        "failure",
+        "fail",
+        "error",
+        "errored",
+        "timeout",
+        "timed_out",
+        "cancelled",
+        "canceled",
+        "crashed",
+        "aborted",
+    )
+)
+_SUCCESS = frozenset(("completed", "complete", "succeeded", "successful", "ok", "done", "passed"))
+_WHOLE = frozenset(a.name for a in fields(RunRecord) if a.type in ("int", "int | None"))
+_FLAGS = frozenset(a.name for a in fields(RunRecord) if a.type == "bool")
+_MAPPINGS = frozenset(("metrics", "attributes"))
+_DEFAULTS: Mapping[str, Any] = {a.name: a.default for a in fields(RunRecord)} | {
+    "agent_name": "unknown",
+    "run_id": "unknown",
+}
+_LARGEST = 2**63 - 1  # SQLite's INTEGER; a larger number would be refused by the store
+
+
+@frozen
+class Complaint:
+    """What was wrong with one field, and what was done about it."""
+
+    field: str
+    value: Any
+    done: str
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        return f"{self.field} is {shown if len(shown) <= 80 else shown[:77] + '...'}; {self.done}"
+
+
+def canonical_status(word: Any) -> str:
+    """Return one of success, failed, partial, running for any *word* that somebody uses for it."""
+    text = word.strip().lower() if isinstance(word, str) else ""
+    if text in STATUSES:
+        return text
+    if text in _FAILED:
+        return "failed"
+    return "success" if text in _SUCCESS else "partial"
+
+
+def mended_run(values: Mapping[str, Any]) -> tuple[RunRecord, list[Complaint]]:
+    """
+    Return a valid run made of *values* (plain JSON values), and a complaint for each change.
+
+    What does not fit its field is kept in `attributes` under the field's name; so is what has no field.
+    """
+    known = {name: values[name] for name in RUN_FIELDS if name in values and name not in _SPECIAL}
+    complaints: list[Complaint] = []
+    kept: dict[str, Any] = {key: value for key, value in values.items() if key not in _READ}
+    for name, value in known.items():
+        known[name] = mend_field(name, value, kept, complaints)
+    if "status_detail" in kept and known.get("status_detail") is None:
+        known["status_detail"] = kept.pop("status_detail")
+    known.setdefault("run_id", "unknown")
+    known.setdefault("agent_name", "unknown")
+    known.setdefault("start_time", start_of(known["run_id"]) or get_iso8601_timestamp())
+    known["metrics"] = {**as_mapping(values.get("metrics_json")), **as_mapping(values.get("metrics"))}
+    known["attributes"] = {**as_mapping(values.get("attributes")), **kept}
+    known["coerced"] = tuple(map(str, values.get("coerced") or values.get("_coerced") or ()))
+    return RunRecord(**known), complaints
+
+
+def mend_field(name: str, value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> Any:
+    """
+    Return *value* as field *name* can hold it.
+
+    What is changed on the way is put into *kept* (raw, by field name; a status word as `status_detail`) and
+    into *complaints*.
+    """
+    if name == "status":
+        return _status(value, kept, complaints)
+    if name == "trigger_type":
+        return _trigger(value, kept, complaints)
+    fitting = _fitting(name, value)
+    if fitting is value or (fitting == value and type(fitting) is not str and not isinstance(value, bool)):
+        return fitting
+    kept[name] = value
+    complaints.append(Complaint(name, value, f"{fitting!r} is stored and the value kept in attributes.{name}"))
+    return fitting
+
+
+def mended_event(values: Mapping[str, Any]) -> RunEvent:
+    """Return a valid event made of a decoded line, whatever its types are."""
+    return RunEvent.from_dict(
+        {
+            **values,
+            "run_id": str(values["run_id"]),
+            "event_type": str(values.get("event_type") or "unknown"),
+            "timestamp": str(values.get("timestamp") or ""),
+        }
+        | ({} if values.get("timestamp") else {"timestamp": "unknown"})
+    )
+
+
+def start_of(run_id: Any) -> str | None:
+    """Return the start time that a run id of ours tells, to the second, or None."""
+    text = str(run_id)
+    digits = text[:8] + text[9:15]
+    if len(text) < 16 or text[8] != "T" or text[15] != "Z" or not digits.isdecimal() or not digits.isascii():
+        return None
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:11]}:{text[11:13]}:{text[13:15]}.000000+00:00"
+
+
+def _status(value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> str:
+    word = canonical_status(value)
+    if word != value:
+        kept["status_detail"] = value if isinstance(value, str) else repr(value)
+        complaints.append(Complaint("status", value, f"{word!r} is stored and the word kept in status_detail"))
+    return word
+
+
+def _trigger(value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> str:
+    if value in TRIGGER_TYPES:
+        return str(value)
+    if isinstance(value, str) and value.strip().lower() in TRIGGER_TYPES:
+        word = value.strip().lower()
+    else:
+        word = "manual"
+    kept["trigger_type"] = value
+    done = f"{word!r} is stored and the word kept in attributes.trigger_type"
+    complaints.append(Complaint("trigger_type", value, done))
+    return word
+
+
+def _fitting(name: str, value: Any) -> Any:
+    if name in _WHOLE:
+        return _whole(name, value)
+    if name in _FLAGS:
+        return value if isinstance(value, bool) else bool(value) if value in (0, 1) else _DEFAULTS[name]
+    if name == "start_time":
+        return value if isinstance(value, str) and value else get_iso8601_timestamp()
+    if value is None or value == "":
+        return _DEFAULTS[name] if name in ("run_id", "agent_name") else value
+    return value if type(value) is str else _as_text(value)
+
+
+def _whole(name: str, value: Any) -> Any:
+    number = _number(value)
+    if number is None or abs(number) > _LARGEST:
+        return _DEFAULTS[name]
+    return number
+
+
+def _number(value: Any) -> int | None:
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, float) and value == value and abs(value) <= _LARGEST:
+        return int(value)
+    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal() and len(value) < 20:
+        return int(value)
+    return None
+
+
+def _as_text(value: Any) -> str:
+    return str.__str__(value) if isinstance(value, str) else str(value)
+
+
+_SPECIAL = frozenset(("metrics", "attributes", "coerced"))
+_READ: frozenset[str] = frozenset((*RUN_FIELDS, "metrics_json", "record_type", "_coerced"))

@@ -1,0 +1,82 @@
+"""Say how stored runs are read, whatever store they lie in: one interface for the client and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+from .records import RunEvent, RunRecord
+
+__all__ = ["RunQuery", "RunStore"]
+
+
+@frozen(kw_only=True)
+class RunQuery:
+    """
+    Which runs are asked for; what is None does not filter.
+
+    `since` and `until` are ISO 8601 text in UTC and bound `start_time` (since <= start_time < until). `after` is the
+    (start_time, run_id) of the last run of the page before (newest first; the oldest first with `oldest_first`).
+    """
+
+    agent: str | None = None
+    job: str | None = None
+    status: str | None = None
+    since: str | None = None
+    until: str | None = None
+    parent_run_id: str | None = None
+    limit: int | None = 20
+    after: tuple[str, str] | None = None
+    oldest_first: bool = False
+    where: Sequence[str] = field(default=(), converter=tuple)
+
+
+@runtime_checkable
+class RunStore(Protocol):
+    """
+    A store opened for reading; rows come as records.
+
+    Every call sees what agents have written up to now: the store catches up with the journal by itself.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+
+    def runs(self, query: RunQuery) -> Iterator[RunRecord]:
+        """Yield the runs that *query* asks for, newest first unless it says otherwise; streams."""
+        ...
+
+    def get_run(self, run_id: str) -> RunRecord | None:
+        """Return the run with this whole id, None when there is none."""
+        ...
+
+    def find_ids(self, part: str, limit: int = 10) -> list[str]:
+        """Return up to *limit* run ids that equal, begin with or end with *part*, newest first."""
+        ...
+
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
+        """Yield events in the order in which they were written; streams."""
+        ...
+
+    def commits(self, run_id: str) -> list[dict[str, Any]]:
+        """Return the commits that belong to a run, as dicts by column name."""
+        ...
+
+    def stats(self) -> Mapping[str, Any]:
+        """Return `total_runs`, `status_counts` (mapping status to count) and `pending_api_posts`."""
+        ...
+
+    def summary(self, by: str, query: RunQuery) -> list[dict[str, Any]]:
+        """
+        Return one dict a group: key, runs, running, success, failed, partial, failure_rate, p50_ms, p95_ms.
+
+        Args:
+            by: agent, job, day or status.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the store."""
+        ...
