@@ -1,0 +1,1 @@
+"""Hold what runs: client, bus, configuration, command line; no sink is named here."""

@@ -1,0 +1,1 @@
+"""Keep the runs in SQLite, behind the journal and rebuilt from it."""
