@@ -134,10 +134,8 @@ def _status(value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> st
 def _trigger(value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> str:
     if value in TRIGGER_TYPES:
         return str(value)
-    if isinstance(value, str) and value.strip().lower() in TRIGGER_TYPES:
-        word = value.strip().lower()
-    else:
-        word = "manual"
+    word = value.strip().lower() if isinstance(value, str) else ""
+    word = word if word in TRIGGER_TYPES else "manual"
     kept["trigger_type"] = value
     done = f"{word!r} is stored and the word kept in attributes.trigger_type"
     complaints.append(Complaint("trigger_type", value, done))

@@ -325,9 +325,13 @@ RUN_FIELDS: tuple[str, ...] = tuple(attribute.name for attribute in fields(RunRe
 
 _KNOWN_KEYS = frozenset(RUN_FIELDS) | {"metrics_json", "record_type", "_coerced"}
 
+_SETTABLE_COUNTS = ("items_discovered", "items_succeeded", "items_failed")
+_SETTABLE_TEXTS = (
+    *("input_summary", "output_summary", "error_summary", "insight_id", "product", "platform"),
+    *("product_family", "subdomain", "git_repo", "git_branch", "git_run_tag"),
+)
 SETTABLE_FIELDS: Mapping[str, type] = MappingProxyType(
-    dict.fromkeys(("items_discovered", "items_succeeded", "items_failed"), int)
-    | dict.fromkeys((*("input_summary", "output_summary", "error_summary", "insight_id", "product", "platform"), *("product_family", "subdomain", "git_repo", "git_branch", "git_run_tag")), str)
+    dict.fromkeys(_SETTABLE_COUNTS, int) | dict.fromkeys(_SETTABLE_TEXTS, str)
 )
 """Fields of a run that `set_metrics()` and `end_run()` may set, with their types."""
 
