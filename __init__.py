@@ -80,4 +80,4 @@ if not TYPE_CHECKING:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]
