@@ -1,0 +1,27 @@
+"""Build these pages with Sphinx: MyST Markdown, the furo theme, the API out of the installed package."""
+
+import telemetry
+
+project = "Local Telemetry Platform"
+author = "The Local Telemetry Platform authors"
+project_copyright = "2026, The Local Telemetry Platform authors"
+version = release = telemetry.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build", "changelog.d", "examples"]
+
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+
+html_theme = "furo"
+html_title = f"Local Telemetry Platform {release}"
