@@ -25,14 +25,20 @@ def build(kind: str, source: Path, into: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def wheel_names(root: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Return the files in a wheel that was built from a copy of the checkout, by way of its sdist."""
-    copy, sdists, wheels = (tmp_path_factory.mktemp(name) for name in ("copy", "sdists", "wheels"))
+def unpacked_sdist(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the unpacked source distribution, built from a copy of the checkout."""
+    copy, sdists = (tmp_path_factory.mktemp(name) for name in ("copy", "sdists"))
     shutil.copytree(root, copy, ignore=_LEAVE_OUT, dirs_exist_ok=True)
-    sdist = build("sdist", copy, sdists)
-    shutil.unpack_archive(sdist, sdists, filter="data")
+    shutil.unpack_archive(build("sdist", copy, sdists), sdists, filter="data")
     [unpacked] = (path for path in sdists.iterdir() if path.is_dir())
-    return set(zipfile.ZipFile(build("wheel", unpacked, wheels)).namelist())
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def wheel_names(unpacked_sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Return the files in the wheel that is built from the source distribution."""
+    wheel = build("wheel", unpacked_sdist, tmp_path_factory.mktemp("wheels"))
+    return set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_package_list_equals_the_tree(pyproject: dict[str, Any], root: Path, module_paths: list[Path]):
@@ -71,6 +77,14 @@ def test_wheel_carries_licence_and_entry_points(wheel_names: set[str]):
     metadata = {name.partition(".dist-info/")[2] for name in wheel_names if ".dist-info/" in name}
 
     assert {"licenses/LICENSE", "entry_points.txt", "METADATA"} <= metadata
+
+
+def test_sdist_can_run_its_tests(unpacked_sdist: Path, root: Path):
+    """The README's test command works in the source distribution too."""
+    needed = ["README.md", "tox.ini", "pyproject.toml", ".ci/run", "CHANGELOG.md", "docs/conf.py"]
+    needed += [path.relative_to(root).as_posix() for path in (root / "tests").rglob("*.py")]
+
+    assert [] == [name for name in needed if not (unpacked_sdist / name).is_file()]
 
 
 def test_data_files_are_declared(pyproject: dict[str, Any], root: Path):
