@@ -1,5 +1,6 @@
 """Compare what is declared with the tree and with the built wheel, so that no module is left behind."""
 
+import configparser
 import shutil
 import subprocess
 import sys
@@ -95,3 +96,14 @@ def test_data_files_are_declared(pyproject: dict[str, Any], root: Path):
         Path(glob).suffix for globs in pyproject["tool"]["setuptools"]["package-data"].values() for glob in globs
     }
     assert suffixes - {".py", ".pyc"} <= declared
+
+
+def test_lowest_versions_are_the_ones_tested(pyproject: dict[str, Any], root: Path):
+    """`tox -e lowest` pins exactly the lower bounds that users are promised."""
+    project = pyproject["project"]
+    tox = configparser.ConfigParser(interpolation=None)
+    tox.read(root / "tox.ini", "utf-8")
+
+    promised = [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    pins = tox["testenv:lowest"]["deps"].split()
+    assert sorted(promised) == sorted(pin.replace("==", ">=") for pin in pins)
