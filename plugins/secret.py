@@ -1,0 +1,70 @@
+"""Carry a token so that no repr, log line, traceback or JSON shows it; only `reveal()` does."""
+
+from __future__ import annotations
+
+import re
+from typing import final
+
+__all__ = ["MASK", "Secret", "looks_secret"]
+
+MASK = "***"
+"""What stands in the place of a secret."""
+
+_SECRET_NAMES = re.compile(
+    r"token|secret|passw|passphrase|passcode|pwd|api_?key|(?:access|account|private|signing)_?key"
+    r"|authorization|(?<![a-z])auth(?![a-z])|credential|cookie|jwt|dsn",
+    re.IGNORECASE,
+)
+
+
+@final
+class Secret:
+    """
+    A text that must not be shown.
+
+    `str()`, `repr()` and `format()` give `***`. Two secrets are equal when their texts are; a secret also equals
+    the plain text that it hides, so that a test can name it.
+
+    Raises:
+        TypeError: the value is no text; the message does not show it.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, value: str | Secret) -> None:
+        if isinstance(value, Secret):
+            value = value._text
+        if not isinstance(value, str):
+            raise TypeError(f"a Secret holds text, not {type(value).__name__}")
+        self._text = str.__str__(value)
+
+    def reveal(self) -> str:
+        """Return the text itself; call it where the text is used and keep no copy."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Secret):
+            return self._text == other._text
+        return self._text == other if isinstance(other, str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return MASK
+
+    # f"{secret:>10}" would otherwise be an error inside somebody's log line.
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+
+def looks_secret(name: str) -> bool:
+    """
+    Tell whether a setting of this *name* probably holds a secret.
+
+    Meant for what is shown to people, where a mask too many costs nothing.
+    """
+    return _SECRET_NAMES.search(name.replace("-", "_")) is not None
