@@ -1,0 +1,161 @@
+"""Make a sink's options of the plain values in a file, and tell every fault at once with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import attrs
+
+from .errors import ConfigError, PluginError
+from .secret import MASK, looks_secret
+from .typed import EnvText, nearest, shown
+
+__all__ = ["read_options", "structure", "told"]
+
+T = TypeVar("T")
+Place = tuple[str | int, ...]
+_ABSENT = object()
+
+
+def structure(cls: type[T], values: Mapping[str, Any], *, path: str, origin: str) -> T:
+    """
+    Return *cls*, an attrs class, built from plain *values*.
+
+    Nothing is converted silently: "no" is not true, 1 is not a text; only an int may stand for a float, and text
+    that came from the environment for a number or a flag. Tables become attrs classes, unknown keys are refused.
+
+    Args:
+        path: where the values stand, as `sinks.hq`.
+        origin: what they come from, as `/etc/telemetry.toml:12`.
+
+    Raises:
+        ConfigError: something does not fit; `faults` has one sentence for each.
+        PluginError: *cls* itself is at fault: a field has a type that no file can hold.
+    """
+    made, faults = read_options(cls, values, path=path, origin=origin)
+    if faults:
+        raise ConfigError(told(faults), faults)
+    return made
+
+
+def read_options(cls: type[T], values: Mapping[str, Any], *, path: str, origin: str) -> tuple[T, tuple[str, ...]]:
+    """
+    Return *cls* built from what fits in *values*, and a sentence for each fault; an option at fault has its default.
+
+    Raises:
+        ConfigError: there is no *cls* without an option that is missing or at fault.
+        PluginError: as `structure()`.
+    """
+    if not values and not _has_required(cls):
+        return cls(), ()  # the usual case, which must not pay the 10 to 30 ms that cattrs takes to import
+    faults: list[str] = []
+    fitting: dict[str, Any] = {}
+    # One by one: so each validator speaks, and a fault does not take along what is right.
+    for key, value in values.items():
+        found = [_sentence(values, at, error, path, origin) for at, error in _faults_of_one(cls, key, value)]
+        faults += found
+        if not found:
+            fitting[key] = value
+    made, errors = _structured(cls, fitting)
+    faults += [_sentence(fitting, at, error, path, origin) for at, error in errors if not (at and at[0] in values)]
+    if made is None and _has_required(cls):
+        raise ConfigError(told(faults), tuple(faults))
+    return cls() if made is None else made, tuple(faults)
+
+
+def told(faults: Iterable[str]) -> str:
+    """Return *faults* as one text: the only sentence, or a list of them."""
+    sentences = list(faults)
+    if len(sentences) == 1:
+        return sentences[0]
+    return "\n- ".join((f"{len(sentences)} settings are wrong:", *sentences))
+
+
+def _has_required(cls: type[Any]) -> bool:
+    return any(field.init and field.default is attrs.NOTHING for field in attrs.fields(cls))
+
+
+def _faults_of_one(cls: type[Any], key: str, value: Any) -> Iterator[tuple[Place, BaseException]]:
+    _, errors = _structured(cls, {key: value})
+    for at, error in errors:
+        # No place: the class refused the value while it was built. Another's place: that one is missing here.
+        if not at or at[0] == key:
+            yield at or (key,), error
+
+
+def _structured(cls: type[T], values: Mapping[str, Any]) -> tuple[T | None, list[tuple[Place, BaseException]]]:
+    import cattrs
+
+    from .strict import strict_converter
+
+    try:
+        return strict_converter().structure(values, cls), []
+    except cattrs.StructureHandlerNotFoundError as error:
+        raise PluginError(
+            f"{cls.__qualname__} of {cls.__module__} has a type that no file can hold: {error}"
+        ) from error
+    except NameError as error:
+        raise PluginError(f"The types of {cls.__qualname__} in {cls.__module__} cannot be read: {error}") from error
+    except cattrs.BaseValidationError as error:
+        return None, list(_leaves(error, ()))
+
+
+def _leaves(error: BaseException, at: Place) -> Iterator[tuple[Place, BaseException]]:
+    """Yield each single error inside *error* with its place."""
+    extra = getattr(error, "extra_fields", None)
+    if extra is not None:
+        yield from (((*at, key), error) for key in sorted(extra))
+    elif isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner, (*at, *_step(error, inner)))
+    else:
+        yield at, error
+
+
+def _step(group: BaseException, inner: BaseException) -> Place:
+    """Return the step down from *group* to *inner*, which cattrs writes into a note."""
+    from cattrs.errors import AttributeValidationNote, IterableValidationNote
+
+    for note in getattr(inner, "__notes__", ()):
+        if isinstance(note, IterableValidationNote):
+            return (note.index,)
+        if isinstance(note, AttributeValidationNote):
+            return (_key_of(getattr(group, "cl", None), note.name),)
+    return ()
+
+
+def _key_of(cls: Any, name: str) -> str:
+    alias = attrs.fields_dict(cls)[name].alias if attrs.has(cls) and name in attrs.fields_dict(cls) else None
+    return alias or name
+
+
+def _sentence(values: Mapping[str, Any], at: Place, error: BaseException, path: str, origin: str) -> str:
+    where = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)
+    if hasattr(error, "extra_fields"):
+        known = [field.alias or field.name for field in attrs.fields(error.cl) if field.init]  # type: ignore[attr-defined]
+        hint = nearest(str(at[-1]), known)
+        return f"{where} is no known option (in {origin}){hint}; known are {', '.join(known) or 'none'}"
+    value = _value_at(values, at)
+    if value is _ABSENT:
+        return f"{where} is missing (in {origin})"
+    name = ".".join(str(step) for step in at)
+    return f"{where} is {shown(name, value)} (in {origin}); {_text_of(error, name, value)}"
+
+
+def _value_at(values: Any, at: Place) -> Any:
+    for step in at:
+        try:
+            values = values[step]
+        except (LookupError, TypeError):
+            return _ABSENT
+    return values
+
+
+def _text_of(error: BaseException, name: str, value: Any) -> str:
+    # A validator may quote the value it refuses, and does not know that it is a secret.
+    # Those of attrs add the attribute and the pattern as further arguments, which str() would show as a tuple.
+    text = str(error.args[0] if error.args else error)
+    if isinstance(value, str) and value and (isinstance(value, EnvText) or looks_secret(name)):
+        return text.replace(str.__str__(value), MASK)
+    return text
