@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,7 +13,16 @@ from .codec import RawJSON, decode, encode
 from .mend import mended_event, mended_run
 from .records import RUN_FIELDS, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 
-__all__ = ["LINE_START", "decode_line", "decode_lines", "encode_line", "record_of"]
+__all__ = [
+    "LINE_START",
+    "decode_line",
+    "decode_lines",
+    "encode_line",
+    "kind_of",
+    "leading_records",
+    "record_of",
+    "records_in",
+]
 
 LINE_START = b'{"record_type"'
 """How each of our lines begins; the reader finds a record inside a damaged line by it."""
@@ -133,37 +143,81 @@ def record_of(values: Any) -> Record:
     """
     if not isinstance(values, dict):
         raise ValueError(f"a journal line must hold an object, not {type(values).__name__}")
-    reader = _READERS.get(values.get("record_type"))  # type: ignore[arg-type]  # None finds nothing
+    kind = values.get("record_type")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None or not values.get("run_id"):
-        raise ValueError(f"no record of type {values.get('record_type')!r} with a run_id is known")
-    return reader(values)
+        raise ValueError(f"no record of type {kind!r} with a run_id is known")
+    record: Record = reader(values)
+    return record
+
+
+def kind_of(record: Record) -> str:
+    """Return the `record_type` under which *record* stands in a journal: run, event, metrics or delivery."""
+    return _KINDS[type(record)]
 
 
 def decode_lines(blob: bytes) -> Iterator[Record]:
     """Yield every record in *blob*; inside a damaged line the records that are whole are found again."""
     for line in blob.split(b"\n"):
-        if line.strip():
-            yield from _records_in(line)
+        for _, _, record in records_in(line):
+            yield record
 
 
-def _records_in(line: bytes) -> Iterator[Record]:
+def records_in(line: bytes) -> Iterator[tuple[int, int, Record]]:
+    """
+    Yield (first byte, byte after it, record) for every record in *line*, also when the line is damaged.
+
+    Of a line that is as it should be the record reaches to its end, newline included.
+    """
     try:
-        yield decode_line(line)
+        yield 0, len(line), decode_line(line)
     except ValueError:
-        yield from _whole_records(line)
+        if not line.isspace():
+            yield from _whole_records(line)
 
 
-def _whole_records(line: bytes) -> Iterator[Record]:
+def leading_records(text: bytes) -> Iterator[tuple[int, int, Record]]:
+    """Yield (first byte, byte after it, record) for the records with which *text* begins, up to the first fault."""
+    scanned = _Scanned(text)
+    start = 0
+    while (found := scanned.object_at(start)) is not None:
+        values, end = found
+        try:
+            yield start, end, record_of(values)
+        except ValueError:
+            return
+        start = end
+
+
+def _whole_records(line: bytes) -> Iterator[tuple[int, int, Record]]:
+    scanned = _Scanned(line)
     start = line.find(LINE_START)
     while start >= 0:
-        text = line[start:].decode("utf-8", "replace")
+        values, end = scanned.object_at(start) or (None, start + 1)
+        # A record inside a payload must not come out as a second one: the search goes on behind the outer one,
+        # also when that is of a kind that only a later version knows.
+        with suppress(ValueError):
+            yield start, end, record_of(values)
+        start = line.find(LINE_START, end)
+
+
+class _Scanned:
+    """Bytes in which JSON objects are looked for, at positions that stay byte positions."""
+
+    def __init__(self, text: bytes) -> None:
+        # Latin-1 gives one character a byte, and in UTF-8 no part of a longer character looks like a quote or a
+        # brace: so the end that is found holds for the bytes, and nothing is decoded twice.
+        self._bytes = text
+        self._characters = text.decode("latin-1")
+
+    def object_at(self, start: int) -> tuple[Any, int] | None:
+        """Return the value that begins at *start* and the position after it, None when none is whole there."""
         try:
-            values, end = _scanner.raw_decode(text)
-            yield record_of(values)
-            # A record inside a payload must not come out as a second one: the search goes on behind this one.
-            start = line.find(LINE_START, start + len(text[:end].encode("utf-8", "replace")))
+            _, end = _scanner.raw_decode(self._characters, start)
+            # Bytes that are no UTF-8 cost themselves, not the record they stand in.
+            return decode(self._bytes[start:end].decode("utf-8", "replace")), end
         except (ValueError, RecursionError):
-            start = line.find(LINE_START, start + 1)
+            return None
 
 
 def _metrics_of(values: Mapping[str, Any]) -> MetricsUpdate:
@@ -200,4 +254,11 @@ _READERS: Mapping[str, Any] = {
     "event": mended_event,
     "metrics": _metrics_of,
     "delivery": _delivery_of,
+}
+
+_KINDS: Mapping[type, str] = {
+    RunRecord: "run",
+    RunEvent: "event",
+    MetricsUpdate: "metrics",
+    DeliveryReport: "delivery",
 }
