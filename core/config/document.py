@@ -1,0 +1,114 @@
+"""Turn the table of a configuration file into a layer, with the line of each value and each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...plugins.options import read_options
+from ...plugins.typed import Unfit, nearest, shown
+from .file import ConfigFile
+from .layers import Layer
+from .places import base_of
+from .settings import SETTINGS, Redaction, pattern_fault
+from .sinks import read_sinks
+from .variables import broken_references, expand
+
+__all__ = ["KEYS", "document_layer"]
+
+KEYS = ("base_dir", *SETTINGS, "redact", "sinks")
+"""What may stand at the top of a file."""
+
+
+def document_layer(file: ConfigFile, environ: Mapping[str, str]) -> Layer:
+    """Return what *file* sets; a setting at fault is left to the layers below, a sink's option to its default."""
+    layer = Layer(folder=file.path.parent)
+    for key in file.table:
+        if key not in KEYS:
+            layer.fault(f"{key} is no known setting (in {file.origin(key)}){nearest(key, KEYS)}")
+    table = _resolved(layer, file, environ)
+    for key in ("base_dir", *SETTINGS):
+        if key in table:
+            _take(layer, key, table[key], file.origin(key))
+    if "database_path" in layer.values:
+        layer.bases.append((base_of(layer.values["database_path"]), layer.origins["database_path"]))
+    if "redact" in table:
+        _take_redaction(layer, table["redact"], file)
+    if "sinks" in table:
+        _take_sinks(layer, table["sinks"], file)
+    return layer
+
+
+def _resolved(layer: Layer, file: ConfigFile, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return the known part of the table with the variables put in, without the values where one is missing."""
+    known = {key: value for key, value in file.table.items() if key in KEYS}
+    sinks = known.pop("sinks", None)
+    resolved = _sound(layer, file, environ, known)
+    if isinstance(sinks, Mapping):
+        resolved["sinks"] = {}
+        for name, table in sinks.items():
+            sound = _sound(layer, file, environ, table, "sinks", name) if isinstance(table, Mapping) else table
+            # Without its type nobody knows what the sink is.
+            if not isinstance(table, Mapping) or ("type" in table) == ("type" in sound):
+                resolved["sinks"][name] = sound
+    elif sinks is not None:
+        resolved["sinks"] = sinks
+    return resolved
+
+
+def _sound(
+    layer: Layer, file: ConfigFile, environ: Mapping[str, str], table: Mapping[str, Any], *inside: str
+) -> dict[str, Any]:
+    sound = {}
+    for key, value in table.items():
+        broken = list(broken_references(value, environ, ".".join((*inside, key))))
+        for place, text, error in broken:
+            layer.fault(f"{place} is {shown('', text)} (in {file.origin(*inside, key)}); {error}")
+        if not broken:
+            sound[key] = expand(value, environ)
+    return sound
+
+
+def _take(layer: Layer, key: str, value: object, origin: str) -> None:
+    if key == "base_dir":
+        layer.propose(value, key, origin)
+    else:
+        layer.take(SETTINGS[key], value, key, origin)
+
+
+def _take_sinks(layer: Layer, tables: object, file: ConfigFile) -> None:
+    try:
+        specs, faults = read_sinks(tables, lambda name: file.origin("sinks", name))
+    except Unfit as error:
+        layer.fault(f"sinks is {shown('sinks', tables)} (in {file.origin('sinks')}); {error}")
+        return
+    layer.faults += faults
+    if specs:
+        layer.values["sinks"], layer.origins["sinks"] = specs, file.origin("sinks")
+
+
+def _take_redaction(layer: Layer, value: object, file: ConfigFile) -> None:
+    origin = file.origin("redact")
+    if not isinstance(value, Mapping):
+        layer.fault(f"redact is {shown('redact', value)} (in {origin}); wanted a table")
+        return
+    # Item by item: one bad pattern must not take the good ones along, secrets would leak.
+    table = {
+        key: _sound_texts(layer, item, f"redact.{key}", file.origin("redact", key)) if isinstance(item, list) else item
+        for key, item in value.items()
+    }
+    redaction, faults = read_options(Redaction, table, path="redact", origin=origin)
+    layer.faults += faults
+    layer.values["redact"], layer.origins["redact"] = redaction, origin
+
+
+def _sound_texts(layer: Layer, items: list[Any], place: str, origin: str) -> list[Any]:
+    sound = []
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            layer.fault(f"{place}[{index}] is {shown('', item)} (in {origin}); wanted text")
+        elif place.endswith("patterns") and (reason := pattern_fault(item)):
+            layer.fault(f"{place}[{index}] is {shown('', item)} (in {origin}); {reason}")
+        else:
+            sound.append(item)
+    return sound
