@@ -1,0 +1,302 @@
+"""Hold one connection to one store for one process: opened when needed, locked, and never carried across a fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+
+from ...plugins.errors import Retryable, StoreError
+from . import forks, opening
+from .faults import Damaged, named
+from .file_lock import FileLock
+from .opening import Opened
+from .quarantine import set_aside
+
+__all__ = ["CHECKPOINT_BYTES", "Damaged", "Database", "Opened", "Transaction"]
+
+CHECKPOINT_BYTES = 1000 * 4096
+"""How long the WAL may grow before it is written back into the file."""
+
+_WAIT_S = 5.0
+_LOOK_EVERY_S = 1.0
+_CHECKPOINT_BUSY_MS = 10
+_FORK_WAIT_S = 1.0
+_inherited: list[Opened] = []
+
+
+class Database:
+    """
+    The connection of this process to one store.
+
+    Threads may share it; each call waits a bounded time for the others. `writing()` also locks out our other
+    processes, by a side file: SQLite 3.7.0 to 3.51.2 can lose a commit that meets the reset of the WAL by another
+    process, so commits and checkpoints happen under one lock. The connection is closed before a fork: a child that
+    inherits it holds no lock in the kernel while its SQLite believes that it does.
+
+    Args:
+        path: of the database file.
+        is_read_only: open with `mode=ro`: nothing is created, migrated or locked, and `writing()` is refused.
+
+    Attributes:
+        was_created: this object made the file or its tables; whoever rebuilds it sets this back to False.
+    """
+
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
+        self.path = path
+        self.is_read_only = is_read_only
+        self.was_created = False
+        self._wal_path = f"{path}-wal"
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        self._opened: Opened | None = None
+        self._identity: tuple[int, int] | None = None
+        self._looked_at = 0.0
+        self._is_inherited = False
+        self._is_parked = False
+        self._renew_mutex()
+        forks.watch(self)
+
+    def _renew_mutex(self) -> None:
+        self._mutex = threading.Lock()
+        self._owner: int | None = None
+
+    def writing(self, wait_s: float) -> Transaction:
+        """
+        Return a context that lends the connection inside a transaction: committed at its end, or rolled back.
+
+        Entering raises:
+            Retryable: a lock was not to be had within *wait_s* seconds; nothing was done.
+            Damaged: the file is no database any more.
+            StoreError: the file cannot be opened or written.
+        """
+        return Transaction(self, wait_s, is_writing=True)
+
+    def reading(self, wait_s: float = _WAIT_S) -> Transaction:
+        """Return a context that lends the connection for queries; other threads wait, so fetch and let go."""
+        return Transaction(self, wait_s, is_writing=False)
+
+    def take(self, wait_s: float) -> None:
+        """Take the connection for this thread, *wait_s* seconds at most; `Transaction` calls it."""
+        # A signal handler that logs while this thread is inside a write must not enter the same transaction.
+        if self._owner == threading.get_ident() or not self._mutex.acquire(timeout=wait_s):
+            raise Retryable(f"{self.path} is in use by another thread of this process")
+        self._owner = threading.get_ident()
+        if self._is_parked:
+            self.give_back()
+            raise Retryable(f"{self.path} is closed while this process forks")
+
+    def give_back(self) -> None:
+        """Let the next thread take the connection."""
+        self._owner = None
+        self._mutex.release()
+
+    def lock_file(self, wait_s: float) -> None:
+        """Lock out the writers in our other processes; the connection must be taken."""
+        if not self._lock.acquire(wait_s):
+            raise Retryable(f"{self.path} is being written by another process")
+
+    def unlock_file(self) -> None:
+        """Let the writers in other processes in again."""
+        self._lock.release()
+
+    def opened(self, wait_s: float) -> Opened:
+        """Return the open connection; the file is looked for again at most once a second. It must be taken."""
+        if self._is_inherited:
+            raise StoreError(f"{self.path} was in use while this process was forked off; the journal keeps its records")
+        now = time.monotonic()
+        if self._opened is not None and now - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at = now
+            if opening.identity_of(self.path) != self._opened.identity:
+                self.drop()  # deleted or replaced under us: what is written there nobody would find
+        if self._opened is None:
+            self._looked_at = now
+            self._identity = opening.identity_of(self.path)
+            self._opened = self._open(wait_s)
+            self._identity = self._opened.identity
+        return self._opened
+
+    def _open(self, wait_s: float) -> Opened:
+        if self.is_read_only:
+            return opening.open_for_reading(self.path)
+        opened = opening.open_for_writing(self.path, self._lock, wait_s)
+        self.was_created |= opened.is_new
+        return opened
+
+    def drop(self) -> None:
+        """Close the connection, and open it anew with the next use; it must be taken."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.connection.close()
+        self._lock.close()
+
+    def wal_bytes(self) -> int:
+        """Return how long the WAL is."""
+        try:
+            return os.stat(self._wal_path).st_size
+        except OSError:
+            return 0
+
+    def checkpoint(self, wait_s: float) -> bool:
+        """
+        Write the WAL back into the file if it has grown, and cut it to nothing; return whether it is short now.
+
+        A reader inside a transaction keeps the WAL from being cut; then another call does it later.
+        """
+        if self.wal_bytes() < CHECKPOINT_BYTES:
+            return True
+        try:
+            with self.reading(wait_s) as opened:
+                self._checkpoint(opened.connection, wait_s)
+        except (Retryable, StoreError):
+            return False
+        return self.wal_bytes() < CHECKPOINT_BYTES
+
+    def _checkpoint(self, connection: sqlite3.Connection, wait_s: float) -> None:
+        self.lock_file(wait_s)
+        try:
+            if self.wal_bytes() >= CHECKPOINT_BYTES:
+                connection.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MS}")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {opening.BUSY_MS}")
+            self.unlock_file()
+
+    def quarantine(self, wait_s: float) -> Path | None:
+        """
+        Set the damaged file aside and return its new path; None when another process has done so already.
+
+        Raises:
+            Retryable: a lock was not to be had within *wait_s* seconds.
+            StoreError: the file cannot be renamed.
+        """
+        self.take(wait_s)
+        try:
+            self.drop()
+            self.lock_file(wait_s)
+            is_same = opening.identity_of(self.path) == self._identity
+            return set_aside(self.path) if is_same else None
+        except OSError as error:
+            raise StoreError(f"{self.path} is damaged and cannot be set aside: {error}") from error
+        finally:
+            self._lock.close()
+            self.give_back()
+
+    def park(self) -> None:
+        """Close the connection because the process is about to fork; nobody opens it until `unpark()`."""
+        try:
+            self.take(_FORK_WAIT_S)
+        except Retryable:
+            return  # a thread is inside for over a second; the child will keep away from this file
+        self._close_under_lock(_FORK_WAIT_S)
+        self._is_parked = True
+        self.give_back()
+
+    def unpark(self) -> None:
+        """Go on in the parent after a fork."""
+        self._is_parked = False
+
+    def renew(self) -> None:
+        """Start anew in the child of a fork."""
+        self._is_parked = False
+        self._renew_mutex()
+        self._lock.close()
+        if self._opened is not None:
+            _inherited.append(self._opened)  # closing it would undo locks in books that are not ours
+            self._opened, self._is_inherited = None, True
+
+    def close(self, wait_s: float = 0.1) -> None:
+        """Close the connection and the lock; the next use opens them anew."""
+        try:
+            self.take(wait_s)
+        except Retryable:
+            return  # another thread is inside; its connection goes with the process
+        self._close_under_lock(wait_s)
+        self.give_back()
+
+    def _close_under_lock(self, wait_s: float) -> None:
+        if self._opened is None:
+            return self._lock.close()
+        try:
+            # The last connection that closes writes the WAL back: that is a checkpoint, and wants the lock.
+            self._lock.acquire(wait_s)
+        except OSError:
+            pass  # the folder is gone, and the WAL with it
+        finally:
+            self.drop()
+
+
+class Transaction:
+    """
+    Lend the connection of a `Database` for one piece of work.
+
+    A class and not a generator: three nested context managers cost 5 us a write, this one costs 1.
+    """
+
+    __slots__ = ("_database", "_has_file_lock", "_is_writing", "_opened", "_wait_s")
+
+    def __init__(self, database: Database, wait_s: float, *, is_writing: bool) -> None:
+        self._database = database
+        self._wait_s = wait_s
+        self._is_writing = is_writing
+        self._has_file_lock = False
+        self._opened: Opened | None = None
+
+    def __enter__(self) -> Opened:
+        self._database.take(self._wait_s)
+        try:
+            self._opened = self._database.opened(self._wait_s)
+            if self._is_writing:
+                self._begin(self._opened.connection)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self._opened
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        self._database.lock_file(self._wait_s)
+        self._has_file_lock = True
+        connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._is_writing:
+            error = self._commit()
+        self._leave(error)
+
+    def _commit(self) -> sqlite3.Error | None:
+        try:
+            self._connection().execute("COMMIT")
+        except sqlite3.Error as error:
+            return error
+        return None
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            raise RuntimeError("a Transaction must be entered before it is left")
+        return self._opened.connection
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Undo what is open, let everybody in again, and say what *error* means for the store."""
+        failure = named(error, self._database.path) if isinstance(error, sqlite3.Error | OSError) else None
+        try:
+            if error is not None and self._opened is not None:
+                self._undo(self._opened.connection, failure)
+        finally:
+            if self._has_file_lock:
+                self._database.unlock_file()
+            self._database.give_back()
+        if failure is not None:
+            raise failure from error
+
+    def _undo(self, connection: sqlite3.Connection, failure: Exception | None) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._database.drop()  # closing rolls back whatever is left
+        if failure is not None and not isinstance(failure, Retryable):
+            self._database.drop()  # the next use looks at the file anew: it may have another shape by now

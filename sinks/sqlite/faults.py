@@ -1,0 +1,32 @@
+"""Name what SQLite complains of by what is to be done about it: try again, set the file aside, or wait for space."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from ...plugins.errors import Retryable, StoreError, TelemetryError
+
+__all__ = ["Damaged", "named"]
+
+_BUSY = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
+_DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+
+
+class Damaged(StoreError):
+    """
+    The file is no SQLite database any more, or its pages contradict each other.
+
+    Cure: none needed; the sink sets it aside and rebuilds the store from the journal.
+    """
+
+
+def named(error: sqlite3.Error | OSError, path: Path) -> TelemetryError:
+    """Return the error of our family that says what *error* means for the store at *path*."""
+    # Extended codes carry the primary one in the low byte. What sqlite3 raises by itself has no code.
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in _BUSY:
+        return Retryable(f"{path} is locked by another program")
+    if code in _DAMAGED:
+        return Damaged(f"{path} is damaged: {error}")
+    return StoreError(f"{path} cannot be used: {error} ({type(error).__name__}); the journal keeps every record")

@@ -1,0 +1,185 @@
+"""Open a store: private files, the right journal mode, schema v3; the first of many processes does the work."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import frozen
+
+from ...plugins.errors import Retryable, StoreError
+from . import migrate
+from .faults import named
+from .file_lock import FileLock
+from .filesystems import can_hold_wal
+from .shapes import Shape, inspect
+
+__all__ = ["BUSY_MS", "Opened", "identity_of", "open_for_reading", "open_for_writing"]
+
+BUSY_MS = 2
+"""How long SQLite itself waits for a lock; only strangers can hold one, as our processes have their own lock."""
+
+_READ_BUSY_MS = 5000
+_PAUSE_S = 0.005
+# mmap: a write error of the disk would kill the agent by SIGBUS. Checkpoints are made by us, under our lock.
+_PRAGMAS = """
+PRAGMA mmap_size = 0;
+PRAGMA foreign_keys = OFF;
+PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 0;
+"""
+_Result = TypeVar("_Result")
+
+
+@frozen(eq=False)
+class Opened:
+    """A connection, and what the file behind it looks like."""
+
+    connection: sqlite3.Connection
+    shape: Shape
+    is_wal: bool
+    is_new: bool
+    identity: tuple[int, int] | None
+
+
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells this file from any other that is put in its place, None when there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def open_for_reading(path: Path) -> Opened:
+    """
+    Open the file as it is; nothing is created or changed.
+
+    Raises:
+        StoreError: there is no such file, or it is none of ours.
+        sqlite3.Error: it cannot be read.
+    """
+    if not path.exists():
+        raise StoreError(f"there is no database at {path}; an agent makes it with its first run")
+    connection = _connect(path, "mode=ro", _READ_BUSY_MS)
+    try:
+        return _checked(connection, path)
+    except sqlite3.OperationalError:
+        connection.close()
+        if os.access(path.parent, os.W_OK):
+            raise
+    # A WAL needs its -shm file; where the folder cannot be written, nobody else writes either.
+    return _checked(_connect(path, "mode=ro&immutable=1", _READ_BUSY_MS), path)
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> Opened:
+    try:
+        shape = inspect(connection)
+        migrate.check(shape, path)
+        return Opened(connection, shape, _mode(connection) == "wal", False, identity_of(path))
+    except StoreError:
+        connection.close()
+        raise
+
+
+def open_for_writing(path: Path, lock: FileLock, wait_s: float) -> Opened:
+    """
+    Open the file for writing; create it, bring it to schema v3 and set its journal mode where that is to be done.
+
+    Raises:
+        Retryable: another process was at it for *wait_s* seconds.
+        StoreError: the file must be left as it is.
+        sqlite3.Error: it cannot be read or written.
+        OSError: folder or file cannot be created.
+    """
+    _make_folder(path.parent)
+    if not _make_file(path) and path.stat().st_size:
+        open_for_reading(path).connection.close()  # a file that is not ours to change is not even opened for it
+    connection = _connect(path, "mode=rw", BUSY_MS)
+    try:
+        return _settled(connection, path, lock, time.monotonic() + wait_s)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, end: float) -> Opened:
+    shape, wanted, is_new = inspect(connection), _wanted_mode(path), False
+    if migrate.needs_work(shape) or _mode(connection) != wanted:
+        if not lock.acquire(max(0.0, end - time.monotonic())):
+            raise Retryable(f"{path} is being prepared by another process")
+        try:
+            is_new = _patiently(lambda: migrate.prepare(connection, path), path, end)
+            _patiently(lambda: _set_mode(connection, wanted), path, end)
+        finally:
+            lock.release()
+        shape = inspect(connection)
+    return Opened(connection, shape, _mode(connection) == "wal", is_new, identity_of(path))
+
+
+def _connect(path: Path, how: str, busy_ms: int) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{how}",
+        uri=True,
+        timeout=busy_ms / 1000,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    connection.executescript(_PRAGMAS)
+    return connection
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    # mkdir(parents=True) would give the folders above the modes of the umask.
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _make_file(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        return False
+    return True
+
+
+def _wanted_mode(path: Path) -> str:
+    return "wal" if can_hold_wal(path.parent) else "truncate"
+
+
+def _mode(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("PRAGMA journal_mode").fetchone()[0])
+
+
+def _set_mode(connection: sqlite3.Connection, wanted: str) -> None:
+    if _mode(connection) == wanted:
+        return
+    try:
+        connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
+        # The -shm file is made with the first transaction: only that shows whether the file system can do it.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if isinstance(named(error, Path()), Retryable):
+            raise
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+        connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
+        connection.execute("PRAGMA locking_mode = NORMAL").fetchone()
+
+
+def _patiently(act: Callable[[], _Result], path: Path, end: float) -> _Result:
+    """Call *act* again while a stranger holds the file, until the clock shows *end*."""
+    while True:
+        try:
+            return act()
+        except sqlite3.OperationalError as error:
+            if not isinstance(named(error, path), Retryable) or time.monotonic() >= end:
+                raise
+        time.sleep(_PAUSE_S)

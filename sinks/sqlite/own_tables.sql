@@ -1,0 +1,29 @@
+-- What the platform adds, beside the schema and never inside it: in stores of every version.
+CREATE TABLE IF NOT EXISTS run_extras (
+    run_id TEXT PRIMARY KEY,
+    attributes_json TEXT,
+    parent_run_id TEXT,
+    status_detail TEXT,
+    verdict INTEGER NOT NULL DEFAULT 0,
+    writer TEXT,
+    seq INTEGER,
+    coerced_json TEXT
+);
+CREATE INDEX IF NOT EXISTS idx_extras_parent ON run_extras (parent_run_id) WHERE parent_run_id IS NOT NULL;
+CREATE TABLE IF NOT EXISTS run_commits (
+    run_id TEXT NOT NULL,
+    commit_hash TEXT NOT NULL,
+    PRIMARY KEY (run_id, commit_hash)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS journal_files (
+    file_no INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    head TEXT NOT NULL,
+    runs_offset INTEGER NOT NULL DEFAULT 0,
+    events_offset INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (name, head)
+);
+CREATE TABLE IF NOT EXISTS journal_writers (
+    writer TEXT PRIMARY KEY,
+    seq INTEGER NOT NULL
+) WITHOUT ROWID;

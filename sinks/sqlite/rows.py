@@ -1,0 +1,146 @@
+"""Turn a run into a row of the store in front of us and back: what has no column there still comes back whole."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ...plugins.checks import as_mapping
+from ...plugins.codec import decode, encode
+from ...plugins.errors import InvalidRecord
+from ...plugins.mend import mended_run
+from ...plugins.records import RUN_FIELDS, RunRecord
+from .shapes import COLUMNS, EXTRA_COLUMNS, Column, Shape
+
+__all__ = ["extras_of", "json_text", "new_tokens", "row_of", "run_of"]
+
+_HOMELESS = "_columns"
+_PRIVATE = frozenset(("id", "event_id", "parent_run_id"))
+_FIELDS = frozenset(RUN_FIELDS)
+_EXTRAS = frozenset(EXTRA_COLUMNS)
+_SCALARS = (str, int, float)
+
+
+def row_of(run: RunRecord, shape: Shape) -> dict[str, Any]:
+    """Return what stands of *run* in agent_runs, by column; what the file's own constraints ask for is filled in."""
+    row = {name: getattr(run, name) for name in COLUMNS if name != "metrics_json"}
+    row["metrics_json"] = json_text(run.metrics)
+    row["api_posted"] = int(run.api_posted)
+    return row if shape.is_plain else _fitted(row, run, shape)
+
+
+def _fitted(row: dict[str, Any], run: RunRecord, shape: Shape) -> dict[str, Any]:
+    row["status"] = shape.statuses[run.status]
+    row["trigger_type"] = shape.triggers[run.trigger_type]
+    row |= {name: value for name in shape.strange if (value := _strange(name, run)) is not None}
+    # None is left out: a column may be NOT NULL with a default, and a run never unsets what it has set.
+    row = {name: value for name, value in row.items() if name in shape.columns and value is not None}
+    open_columns = [column for column in shape.columns.values() if column.is_needed and column.name not in row]
+    return row | {column.name: _filler(column) for column in open_columns}
+
+
+def _strange(name: str, run: RunRecord) -> Any:
+    if name in _FIELDS:
+        return run.parent_run_id if name == "parent_run_id" else None
+    value = run.attributes.get(name)
+    return value if isinstance(value, _SCALARS) else None
+
+
+def _filler(column: Column) -> Any:
+    if column.name.endswith(("_at", "_time", "timestamp")):
+        return datetime.now(UTC).isoformat()
+    return 0 if column.is_number else ""
+
+
+def new_tokens(shape: Shape) -> dict[str, str]:
+    """Return a fresh value for each column that wants one of its own in every row."""
+    return {name: str(uuid.uuid4()) for name in shape.tokens}
+
+
+def extras_of(run: RunRecord, shape: Shape) -> tuple[Any, ...]:
+    """Return what stands of *run* in run_extras, in the order of `EXTRA_COLUMNS`."""
+    return (
+        json_text(run.attributes) if shape.is_plain else json_text(_with_homeless(run, shape)),
+        run.parent_run_id,
+        run.status_detail,
+        int(run.verdict),
+        run.writer,
+        run.seq,
+        json_text(run.coerced),
+    )
+
+
+def _with_homeless(run: RunRecord, shape: Shape) -> dict[str, Any]:
+    """Return the attributes, and beside them the values for which this file has no column or no word."""
+    default = RunRecord(run_id=run.run_id, agent_name=run.agent_name, start_time=run.start_time)
+    lost = {name for name in shape.missing if name in _FIELDS and getattr(run, name) != getattr(default, name)}
+    if shape.ours.get(shape.statuses[run.status]) != run.status:
+        lost.add("status")
+    if shape.triggers[run.trigger_type] != run.trigger_type:
+        lost.add("trigger_type")
+    if "metrics_json" in shape.missing and run.metrics:
+        lost.add("metrics")
+    homeless = {name: dict(run.metrics) if name == "metrics" else getattr(run, name) for name in sorted(lost)}
+    return {**run.attributes, **({_HOMELESS: homeless} if homeless else {})}
+
+
+def json_text(value: Any) -> str | None:
+    """Return *value* as JSON text, None when it is empty."""
+    if not value:
+        return None
+    plain = value if type(value) in (dict, tuple) else dict(value)
+    try:
+        return encode(plain).decode()
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return json.dumps(plain, default=str)  # a number beyond 64 bits, a lone surrogate
+
+
+def run_of(values: Mapping[str, Any], shape: Shape) -> RunRecord:
+    """
+    Return the run that a row tells; *values* has the columns of `Shape.select()` or of the view `runs`, by name.
+
+    Never fails: what another program wrote into the row and no field can hold is kept in `attributes`.
+    """
+    known = _known(values, shape)
+    try:
+        return RunRecord(**known)
+    except (InvalidRecord, TypeError):
+        return mended_run(known)[0]
+
+
+def _known(values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    known = {name: value for name, value in values.items() if value is not None and name in _FIELDS}
+    attributes = _parsed(values.get("attributes_json"))
+    known |= {"attributes": attributes, "metrics": _parsed(values.get("metrics_json"))}
+    known["coerced"] = tuple(_parsed_list(values.get("coerced_json")))
+    known["api_posted"] = bool(values.get("api_posted"))
+    known["verdict"] = bool(values.get("verdict"))
+    return known if shape.is_plain else _from_foreign(known, values, shape)
+
+
+def _from_foreign(known: dict[str, Any], values: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    attributes = known["attributes"]
+    homeless = as_mapping(attributes.pop(_HOMELESS, None))
+    for name in shape.strange:
+        if name not in _PRIVATE and values.get(name) is not None:
+            attributes.setdefault(name, values[name])
+    known["status"] = shape.ours.get(known.get("status", ""), known.get("status"))
+    if known["status"] == "running" and known.get("duration_ms") == 0:
+        del known["duration_ms"]  # v7 says 0 where nothing is known yet
+    return known | homeless
+
+
+def _parsed(text: Any) -> dict[str, Any]:
+    if not isinstance(text, str | bytes):
+        return as_mapping(text)
+    try:
+        return as_mapping(decode(text))
+    except ValueError:
+        return as_mapping(text)
+
+
+def _parsed_list(text: Any) -> list[str]:
+    return [str(name) for name in json.loads(text)] if text else []
