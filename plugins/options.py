@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from .errors import ConfigError, PluginError
-from .secret import MASK, looks_secret
+from .secret import MASK, looks_secret, masked
 from .typed import EnvText, nearest, shown
 
 __all__ = ["read_options", "structure", "told"]
@@ -157,5 +157,5 @@ def _text_of(error: BaseException, name: str, value: Any) -> str:
     # Those of attrs add the attribute and the pattern as further arguments, which str() would show as a tuple.
     text = str(error.args[0] if error.args else error)
     if isinstance(value, str) and value and (isinstance(value, EnvText) or looks_secret(name)):
-        return text.replace(str.__str__(value), MASK)
-    return text
+        text = text.replace(str.__str__(value), MASK)
+    return masked(text)

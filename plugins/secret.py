@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import final
 
-__all__ = ["MASK", "Secret", "looks_secret"]
+__all__ = ["MASK", "Secret", "looks_secret", "masked"]
 
 MASK = "***"
 """What stands in the place of a secret."""
@@ -13,6 +13,11 @@ MASK = "***"
 _SECRET_NAMES = re.compile(
     r"token|secret|passw|passphrase|passcode|pwd|api_?key|(?:access|account|private|signing)_?key"
     r"|authorization|(?<![a-z])auth(?![a-z])|credential|cookie|jwt|dsn",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(
+    r"(?<=://)[^/\s@]*(?=@)"  # user and password
+    r"|(?<=[?&])([^=&\s]*(?:token|key|secret|passw|sig)[^=&\s]*=)[^&\s'\"]+",
     re.IGNORECASE,
 )
 
@@ -68,3 +73,8 @@ def looks_secret(name: str) -> bool:
     Meant for what is shown to people, where a mask too many costs nothing.
     """
     return _SECRET_NAMES.search(name.replace("-", "_")) is not None
+
+
+def masked(text: str) -> str:
+    """Return *text* without the passwords and tokens of the URLs in it."""
+    return _IN_URL.sub(lambda match: f"{match[1] or ''}{MASK}", text)

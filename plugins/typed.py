@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .secret import MASK, Secret, looks_secret
+from .secret import MASK, Secret, looks_secret, masked
 
 __all__ = [
     "EnvText",
@@ -137,16 +137,16 @@ def shown(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float | os.PathLike) or value is None:
-        text = repr(os.fspath(value) if isinstance(value, os.PathLike) else value)
+        text = masked(repr(os.fspath(value) if isinstance(value, os.PathLike) else value))
         return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
     return {dict: "a table", list: "a list"}.get(type(value), f"of type {type(value).__name__}")
 
 
-def nearest(word: str, names: Any) -> str:
+def nearest(word: str, names: Iterable[str]) -> str:
     """Return `; did you mean 'x'?` for the name that looks most like *word*, else an empty text."""
     # 1 ms to import, and needed only where something is wrong.
     import difflib
 
-    found = difflib.get_close_matches(word.lower(), {name.lower(): name for name in names}, 1)
     by_lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(word.lower(), by_lower, 1)
     return f"; did you mean {by_lower[found[0]]!r}?" if found else ""

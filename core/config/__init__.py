@@ -1,7 +1,8 @@
 """Turn environment and file into one checked configuration, with the origin of each value."""
 
 from .model import TelemetryConfig
+from .resolving import ResolvedSink, resolve_sink
 from .settings import Redaction
-from .sinks import SinkSpec, build_options
+from .sinks import SinkSpec
 
-__all__ = ["Redaction", "SinkSpec", "TelemetryConfig", "build_options"]
+__all__ = ["Redaction", "ResolvedSink", "SinkSpec", "TelemetryConfig", "resolve_sink"]

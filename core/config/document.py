@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import evolve
+
 from ...plugins.options import read_options
 from ...plugins.typed import Unfit, nearest, shown
 from .file import ConfigFile
 from .layers import Layer
 from .places import base_of
 from .settings import SETTINGS, Redaction, pattern_fault
-from .sinks import read_sinks
+from .sinks import SinkSpec, read_sinks
 from .variables import broken_references, expand
 
 __all__ = ["KEYS", "document_layer"]
@@ -84,7 +86,12 @@ def _take_sinks(layer: Layer, tables: object, file: ConfigFile) -> None:
         return
     layer.faults += faults
     if specs:
-        layer.values["sinks"], layer.origins["sinks"] = specs, file.origin("sinks")
+        layer.values["sinks"] = tuple(evolve(spec, left_out=_left_out(spec, file)) for spec in specs)
+        layer.origins["sinks"] = file.origin("sinks")
+
+
+def _left_out(spec: SinkSpec, file: ConfigFile) -> tuple[str, ...]:
+    return tuple(key for key in file.table["sinks"][spec.name] if key != "type" and key not in spec.options)
 
 
 def _take_redaction(layer: Layer, value: object, file: ConfigFile) -> None:

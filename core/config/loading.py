@@ -31,7 +31,7 @@ def file_layer(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) 
     try:
         file = find_file(path, environ)
     except Broken as error:
-        return Layer(faults=[str(error)])
+        return Layer(faults=[f"{error}; nothing of it is used"])
     return Layer() if file is None else document_layer(file, environ)
 
 

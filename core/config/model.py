@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from attrs import field, fields, frozen
 
 from ...plugins.errors import ConfigError
 from ...plugins.options import told
-from ...plugins.secret import MASK, Secret
+from ...plugins.secret import Secret, masked
 from .environment import environment_layer
 from .layers import Layer
 from .loading import (
@@ -30,8 +28,6 @@ from .settings import SETTINGS, Redaction
 from .sinks import SinkSpec, effective_sinks
 
 __all__ = ["TelemetryConfig"]
-
-_PASSWORD = re.compile(r"://[^/\s@]*@")
 
 
 # Each converter only tells type checkers what may be passed; __attrs_post_init__ reads all at once, so that
@@ -61,7 +57,7 @@ def _specs(value: Iterable[SinkSpec] | Mapping[str, Mapping[str, Any]] | None) -
 
 
 def _without_password(url: str | None) -> str:
-    return repr(url and _PASSWORD.sub(f"://{MASK}@", url))
+    return repr(url and masked(url))
 
 
 @frozen(kw_only=True)
@@ -94,7 +90,7 @@ class TelemetryConfig:
     disable_plugins: tuple[str, ...] = field(default=(), converter=_names)
     redact: Redaction = field(default=None, converter=_redaction)
     named_sinks: tuple[SinkSpec, ...] | None = field(default=None, alias="sinks", converter=_specs)
-    origins: Mapping[str, str] = field(default=MappingProxyType({}), repr=False, eq=False)
+    origins: Mapping[str, str] = field(factory=dict, repr=False, eq=False)
     faults: tuple[str, ...] = field(default=(), repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -104,9 +100,7 @@ class TelemetryConfig:
         base, refusals = _base(layer)
         values = {"redact": Redaction()} | completed(layer.values, base)
         values["named_sinks"] = values.pop("sinks", None)
-        values["origins"] = MappingProxyType(
-            dict.fromkeys(ARGUMENTS, DEFAULT_ORIGIN) | layer.origins | {**self.origins}
-        )
+        values["origins"] = dict.fromkeys(ARGUMENTS, DEFAULT_ORIGIN) | {**(self.origins or layer.origins)}
         values["faults"] = (*self.faults, *refusals)
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from attrs import evolve, field, frozen
 
-from ...plugins.options import read_options
 from ...plugins.secret import Secret
 from ...plugins.typed import Unfit, read_text, shown
 
-__all__ = ["API_TYPE", "SinkSpec", "build_options", "effective_sinks", "read_sinks"]
+__all__ = ["API_TYPE", "SinkSpec", "effective_sinks", "read_sinks"]
 
 API_TYPE = "api"
 # A name becomes part of file names in the state directory.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?")
+_NAME_RULE = "letters, digits, and _ . - between them, 64 at most"
 
 
 def _names_of(options: Mapping[str, Any]) -> str:
@@ -30,14 +29,16 @@ class SinkSpec:
     One sink as the configuration names it; its class is not loaded yet.
 
     `options` are plain values as they stand in a file. `is_typed` says that the platform set them itself, with the
-    types that the sink wants. repr and str name the options only, because only the sink knows which are secret.
+    types that the sink wants; `left_out` names options that were set, but to a variable that is not there. repr and
+    str only name the options, because the sink alone knows which are secret.
     """
 
     name: str
     type: str
-    options: Mapping[str, Any] = field(default=MappingProxyType({}), repr=_names_of)
+    options: Mapping[str, Any] = field(factory=dict, repr=_names_of)
     origin: str = "default"
     is_typed: bool = field(default=False, repr=False)
+    left_out: tuple[str, ...] = field(default=(), repr=False)
 
 
 _DEFAULTS = (SinkSpec("ndjson", "ndjson", is_typed=True), SinkSpec("sqlite", "sqlite", is_typed=True))
@@ -55,15 +56,15 @@ def effective_sinks(
 
 
 def _default_api(url: str | None, token: Secret | None) -> SinkSpec:
-    return SinkSpec(API_TYPE, API_TYPE, MappingProxyType({"url": url, "token": token}), is_typed=True)
+    return SinkSpec(API_TYPE, API_TYPE, {"url": url, "token": token}, is_typed=True)
 
 
 def _with_url(spec: SinkSpec, url: str | None, token: Secret | None) -> SinkSpec:
-    # Only together: the token of one API must never be sent to the URL of another.
-    if spec.type != API_TYPE or "url" in spec.options or url is None:
+    # The token of one API must never be sent to the URL of another, so not where the sink has a URL of its own.
+    if spec.type != API_TYPE or url is None or "url" in (*spec.options, *spec.left_out):
         return spec
     own = {"url": url} if token is None else {"url": url, "token": token}
-    return evolve(spec, options=MappingProxyType(own | {**spec.options}))
+    return evolve(spec, options=own | {**spec.options})
 
 
 def read_sinks(tables: object, origin_of: Callable[[str], str]) -> tuple[tuple[SinkSpec, ...], list[str]]:
@@ -71,7 +72,7 @@ def read_sinks(tables: object, origin_of: Callable[[str], str]) -> tuple[tuple[S
     Return the sinks that *tables* names, in its order, and a sentence for each fault; a sink at fault is left out.
 
     Args:
-        tables: mapping of names to tables as `{"type": "ndjson", "fsync": "never"}`, or `SinkSpec`s.
+        tables: mapping of names to tables as `{"type": "ndjson", "fsync": "never"}`, or several `SinkSpec`.
         origin_of: tells the origin of the sink with this name.
 
     Raises:
@@ -95,43 +96,19 @@ def _ready_specs(specs: object) -> tuple[SinkSpec, ...]:
     ready = tuple(specs)
     if not all(isinstance(spec, SinkSpec) for spec in ready):
         raise Unfit("wanted tables, each headed [sinks.NAME]")
+    names = [spec.name for spec in ready]
+    if len(set(names)) < len(names) or not all(map(_NAME.fullmatch, names)):
+        raise Unfit(f"wanted names that differ, of {_NAME_RULE}")
     return ready
 
 
 def _spec(name: str, table: object, origin: str) -> SinkSpec:
-    if isinstance(table, SinkSpec):
-        return table
     if not _NAME.fullmatch(name):
-        raise Unfit(": the name of a sink is made of letters, digits, and _ . - between them, 64 at most")
+        raise Unfit(f": the name of a sink is made of {_NAME_RULE}")
     if not isinstance(table, Mapping):
         raise Unfit(f" is {shown(name, table)}; wanted a table with a type")
     options = dict(table)
     kind = options.pop("type", name)
     if not isinstance(kind, str) or not kind.strip():
         raise Unfit(f".type is {shown('type', kind)}; wanted the name of an installed sink type")
-    return SinkSpec(name, read_text(kind).strip(), MappingProxyType(options), origin)
-
-
-def build_options(spec: SinkSpec, cls: type[Any] | None) -> tuple[Any, tuple[str, ...]]:
-    """
-    Return the options of the sink *spec*, and a sentence for each fault; an option at fault has its default.
-
-    Args:
-        cls: the attrs class of the options; None where the sink takes none, and None is returned.
-
-    Raises:
-        ConfigError: an option without a default is missing or at fault.
-        PluginError: a type in *cls* cannot be read from a file.
-    """
-    path = f"sinks.{spec.name}"
-    if cls is None:
-        faults = (
-            f"{path}.{key} is no known option (in {spec.origin}); {spec.type!r} takes none" for key in spec.options
-        )
-        return None, tuple(faults)
-    if spec.is_typed:
-        try:
-            return cls(**spec.options), ()  # without cattrs, which takes 10 to 30 ms to import
-        except (TypeError, ValueError):
-            pass  # a stranger's class under our name; the strict way below says what it does not take
-    return read_options(cls, spec.options, path=path, origin=spec.origin)
+    return SinkSpec(name, read_text(kind).strip(), options, origin)
