@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from .complaints import Complaints
+from .entry_points import PLUGIN_GROUP, SINK_GROUP, PluginEntry, scanned_entries
 from .errors import PluginError
 from .typed import nearest
-
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
 
 __all__ = [
     "CONTRACT",
@@ -36,25 +33,8 @@ CONTRACT = 1
 """Version of the contract between the bus and a sink; a sink states the one it was written for as `contract`."""
 
 DISTRIBUTION = "local-telemetry"
-SINK_GROUP = "telemetry.sinks"
-PLUGIN_GROUP = "telemetry"
 
 _complaints = Complaints(logging.getLogger("telemetry.plugins"))
-
-
-@frozen
-class PluginEntry:
-    """One entry point as its distribution states it; nothing of it is imported yet."""
-
-    name: str
-    group: str
-    module: str
-    attribute: str
-    distribution: str
-    version: str
-
-    def __str__(self) -> str:
-        return f"{self.name!r} of {self.distribution} {self.version} ({self.module}:{self.attribute})"
 
 
 @frozen
@@ -104,7 +84,7 @@ def installed_sink_types() -> tuple[PluginEntry, ...]:
 
 def installed_plugins(group: str = PLUGIN_GROUP) -> tuple[PluginEntry, ...]:
     """Return the entry points of *group*, by name, ours first; read once a process and imports none of them."""
-    return tuple(sorted((entry for entry in _scanned() if entry.group == group), key=_rank))
+    return tuple(sorted((entry for entry in scanned_entries() if entry.group == group), key=_rank))
 
 
 def load_plugin(entry: PluginEntry) -> Any:
@@ -135,18 +115,24 @@ def refusal(entry: PluginEntry, *, allow: Collection[str] | None, block: Collect
 
 
 def _sink_entry(name: str) -> PluginEntry:
-    # Ours first and alone: 0.2 ms, where a look at all distributions takes 1 ms for each hundred of them.
-    entries = [entry for entry in _own_entries() if entry.group == SINK_GROUP and entry.name == name]
-    entries = entries or [entry for entry in installed_sink_types() if entry.name == name]
+    installed = installed_sink_types()
+    entries = [entry for entry in installed if entry.name == name]
     if not entries:
-        names = sorted({entry.name for entry in installed_sink_types()})
-        raise PluginError(
-            f"No sink type {name!r} is installed. Installed: {', '.join(names) or 'none'}{nearest(name, names)}"
-        )
+        raise PluginError(_unknown(name, installed))
     if len(entries) > 1:
         others = ", ".join(map(str, entries[1:]))
         _complaints.say(f"clash:{name}", "two plugins have one name: %s is used, and not %s", entries[0], others)
     return entries[0]
+
+
+def _unknown(name: str, installed: Collection[PluginEntry]) -> str:
+    if not any(entry.distribution == DISTRIBUTION for entry in installed):
+        return (
+            f"No sink type {name!r} is known, because the metadata of {DISTRIBUTION} is missing; install it with pip, "
+            f"and where it is bundled into one file, copy its metadata along"
+        )
+    names = sorted({entry.name for entry in installed})
+    return f"No sink type {name!r} is installed. Installed: {', '.join(names)}{nearest(name, names)}"
 
 
 def _check(entry: PluginEntry, cls: Any) -> None:
@@ -166,39 +152,3 @@ def _check(entry: PluginEntry, cls: Any) -> None:
 
 def _rank(entry: PluginEntry) -> tuple[str, bool, str, str]:
     return entry.name, entry.distribution != DISTRIBUTION, entry.distribution, entry.module
-
-
-@functools.cache
-def _own_entries() -> tuple[PluginEntry, ...]:
-    # 20 ms to import (email, zipfile, csv), so not at the top of a module that `import telemetry` may need.
-    from importlib import metadata
-
-    try:
-        return tuple(_entries_of([metadata.distribution(DISTRIBUTION)]))
-    except metadata.PackageNotFoundError as error:
-        raise PluginError(
-            f"The metadata of {DISTRIBUTION} is missing, so no sink is known; install it with pip, and where it is "
-            f"bundled into one file, copy its metadata along"
-        ) from error
-
-
-@functools.cache
-def _scanned() -> tuple[PluginEntry, ...]:
-    from importlib import metadata
-
-    return tuple(_entries_of(metadata.distributions()))
-
-
-def _entries_of(distributions: Iterable[Distribution]) -> Iterator[PluginEntry]:
-    seen: set[str] = set()
-    for distribution in distributions:
-        # Parsing the entry points of all distributions takes four times as long as looking for our name in them.
-        if "telemetry" not in (distribution.read_text("entry_points.txt") or ""):
-            continue
-        name, version = str(distribution.name), str(distribution.version)  # None where its metadata is broken
-        if name in seen:
-            continue  # an older copy further down sys.path, which no import reaches either
-        seen.add(name)
-        for point in distribution.entry_points:
-            if point.group in (SINK_GROUP, PLUGIN_GROUP):
-                yield PluginEntry(point.name, point.group, point.module, point.attr, name, version)

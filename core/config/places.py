@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
 __all__ = ["absolute", "base_of", "choose_base", "is_usable", "user_directory"]
 
-_DEFAULTS = ("/agent-metrics", "/opt/telemetry", "/data/telemetry", "D:/agent-metrics", "C:/agent-metrics")
+_USUAL = ("/agent-metrics", "/opt/telemetry", "/data/telemetry", "D:/agent-metrics", "C:/agent-metrics")
 _APP = "telemetry"
 _XDG = {"config": ("XDG_CONFIG_HOME", ".config"), "data": ("XDG_DATA_HOME", ".local/share")}
 
@@ -32,7 +32,7 @@ def absolute(path: Path, folder: Path | None = None) -> Path:
     try:
         return Path.cwd() / path
     except FileNotFoundError:
-        return Path(tempfile.gettempdir()) / path  # the working directory was deleted under the agent
+        return _temporary() / path  # the working directory was deleted under the agent
 
 
 def is_usable(directory: Path) -> bool:
@@ -55,8 +55,12 @@ def choose_base(proposed: Iterable[tuple[Path, str]]) -> tuple[Path, str, list[s
         if is_usable(directory):
             return directory, origin, [_refusal(*entry, directory) for entry in refused]
         refused.append((directory, origin))
-    directory = next(_default_bases())
-    return directory, "default", [_refusal(*entry, directory) for entry in refused]
+    directory = next(_usual_bases(), None)
+    if directory is not None:
+        return directory, "default", [_refusal(*entry, directory) for entry in refused]
+    directory = _last_resort()
+    notice = f"No usual directory can be written by this user; {os.fspath(directory)!r} is used, which may be emptied"
+    return directory, "default", [*(_refusal(*entry, directory) for entry in refused), notice]
 
 
 def user_directory(kind: Literal["config", "data"], environ: Mapping[str, str]) -> Path | None:
@@ -84,8 +88,8 @@ def _is_writable(directory: Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _default_bases() -> Iterator[Path]:
-    for name in _DEFAULTS:
+def _usual_bases() -> Iterator[Path]:
+    for name in _USUAL:
         path = Path(name)
         # On POSIX D:/agent-metrics is a folder in the working directory, and never meant.
         if path.is_absolute() and os.path.isdir(path) and _is_writable(path):
@@ -96,7 +100,6 @@ def _default_bases() -> Iterator[Path]:
     data = user_directory("data", os.environ)
     if data is not None and is_usable(data):
         yield data
-    yield _last_resort()
 
 
 def _home() -> Path | None:
@@ -107,5 +110,25 @@ def _home() -> Path | None:
 
 
 def _last_resort() -> Path:
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"telemetry-{user}"
+    user = os.geteuid() if hasattr(os, "geteuid") else "user"
+    names = (f"telemetry-{user}{suffix}" for suffix in ("", *(f"-{number}" for number in range(1, 100))))
+    places = [_temporary() / name for name in names]
+    return next((place for place in places if _is_ours_or_free(place)), places[0])
+
+
+def _is_ours_or_free(place: Path) -> bool:
+    # Anybody can make a directory of this name in /tmp, and would then read our records.
+    try:
+        found = place.lstat()
+    except FileNotFoundError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and (os.name != "posix" or found.st_uid == os.geteuid())
+
+
+def _temporary() -> Path:
+    import tempfile  # 5 ms, and hardly anybody gets here
+
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.sep)  # nothing at all can be written; the sinks will say so
