@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from .context import SinkContext
-from .records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
+from .records import CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 
 if TYPE_CHECKING:
     import click
@@ -50,6 +50,10 @@ class TelemetryHooks:
     @hookspec
     def telemetry_delivery_reported(self, report: DeliveryReport) -> None:
         """Take the news that a remote sink delivered a run, or gave it up."""
+
+    @hookspec
+    def telemetry_commit_linked(self, commit: CommitLink) -> None:
+        """Take a git commit that belongs to a run; the same link may come twice."""
 
     @hookspec
     def telemetry_flush(self, deadline_s: float) -> bool | None:

@@ -11,7 +11,7 @@ import msgspec
 
 from .codec import RawJSON, decode, encode
 from .mend import mended_event, mended_run
-from .records import RUN_FIELDS, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
+from .records import RUN_FIELDS, CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 
 __all__ = [
     "LINE_START",
@@ -79,6 +79,8 @@ def encode_line(record: Record) -> bytes:
         return encode(_metrics_line(record)) + b"\n"
     if type(record) is DeliveryReport:
         return encode(_delivery_line(record)) + b"\n"
+    if type(record) is CommitLink:
+        return encode(_commit_line(record)) + b"\n"
     return encode(_run_line(record)) + b"\n"  # type: ignore[arg-type]  # only RunRecord is left
 
 
@@ -108,6 +110,13 @@ def _delivery_line(report: DeliveryReport) -> _DeliveryLine:
         *("delivery", report.run_id, report.timestamp, report.sink, report.ok, report.attempts),
         *(report.reason, report.writer, report.seq),
     )
+
+
+def _commit_line(link: CommitLink) -> dict[str, Any]:
+    line = {"record_type": "commit", **link.to_dict()}
+    if link.coerced:
+        line["_coerced"] = line.pop("coerced")
+    return line
 
 
 def _run_line(run: RunRecord) -> dict[str, Any]:
@@ -254,6 +263,7 @@ _READERS: Mapping[str, Any] = {
     "event": mended_event,
     "metrics": _metrics_of,
     "delivery": _delivery_of,
+    "commit": CommitLink.from_dict,
 }
 
 _KINDS: Mapping[type, str] = {
