@@ -7,10 +7,11 @@ if TYPE_CHECKING:
     from .core.config import TelemetryConfig
     from .core.reading import open_store
     from .core.run import RunContext, current_run, track
+    from .plugins.api_payload import APIPayload
     from .plugins.errors import TelemetryError
     from .plugins.hookspecs import hookimpl
     from .plugins.ids import calculate_duration_ms, generate_run_id, get_iso8601_timestamp
-    from .plugins.records import SCHEMA_VERSION, APIPayload, RunEvent, RunRecord
+    from .plugins.records import SCHEMA_VERSION, RunEvent, RunRecord
 
     __version__: str
 
@@ -34,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "SCHEMA_VERSION": ".plugins.records",
-    "APIPayload": ".plugins.records",
+    "APIPayload": ".plugins.api_payload",
     "RunContext": ".core.run",
     "RunEvent": ".plugins.records",
     "RunRecord": ".plugins.records",

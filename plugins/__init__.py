@@ -1,5 +1,6 @@
 """The contract: all that the author of a sink may import."""
 
+from .api_payload import APIPayload
 from .context import SinkContext
 from .errors import (
     ConfigError,
@@ -19,7 +20,7 @@ from .merge import fold
 from .policies import RetryPolicy
 from .records import (
     SCHEMA_VERSION,
-    APIPayload,
+    CommitLink,
     DeliveryReport,
     MetricsUpdate,
     Record,
@@ -32,6 +33,7 @@ from .worker import Worker
 __all__ = [
     "SCHEMA_VERSION",
     "APIPayload",
+    "CommitLink",
     "ConfigError",
     "DeliveryReport",
     "InputError",

@@ -21,9 +21,9 @@ class SinkContext:
     """
     What `telemetry_open` hands to a sink.
 
-    All paths are absolute; the directories may not exist yet. `ndjson_dir` and
-    `database_path` are where such a sink writes unless its options say otherwise; `journal_dir` is where the journal of
-    this set-up lies, None when no sink keeps one. `report` publishes the fate of a delivery to all sinks; it never raises.
+    All paths are absolute; the directories may not exist yet. `ndjson_dir` and `database_path` are where such a sink
+    writes unless its options say otherwise; `journal_dir` is where the journal of this set-up lies, None when no sink
+    keeps one. `report` publishes the fate of a delivery to all sinks; it never raises.
     """
 
     sink_name: str

@@ -52,6 +52,7 @@ class _MetricsLine(msgspec.Struct, omit_defaults=True, rename={"coerced": "_coer
     writer: str | None = None
     seq: int | None = None
     coerced: tuple[str, ...] = ()
+    attributes: Any = None
 
 
 class _DeliveryLine(msgspec.Struct, omit_defaults=True):
@@ -99,9 +100,9 @@ def _event_line(event: RunEvent) -> _EventLine:
 
 
 def _metrics_line(update: MetricsUpdate) -> _MetricsLine:
-    metrics, fields = dict(update.metrics), dict(update.fields)
     return _MetricsLine(
-        "metrics", update.run_id, update.timestamp, metrics, fields, update.writer, update.seq, update.coerced
+        *("metrics", update.run_id, update.timestamp, dict(update.metrics), dict(update.fields)),
+        *(update.writer, update.seq, update.coerced, dict(update.attributes) or None),
     )
 
 
@@ -238,6 +239,7 @@ def _metrics_of(values: Mapping[str, Any]) -> MetricsUpdate:
         values.get("writer"),
         values.get("seq"),
         tuple(values.get("_coerced") or ()),
+        _mapping(values.get("attributes")),
     )
 
 

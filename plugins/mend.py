@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import fields, frozen
 
+from .checks import as_mapping
 from .ids import get_iso8601_timestamp
-from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord, as_mapping
+from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord
 
 __all__ = ["Complaint", "canonical_status", "mend_field", "mended_event", "mended_run", "start_of"]
 

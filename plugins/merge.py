@@ -92,7 +92,8 @@ def _with_metrics(run: RunRecord, update: MetricsUpdate) -> RunRecord:
     if _is_contained(run, update):
         return run
     settable = {name: value for name, value in update.fields.items() if _fits(name, value)}
-    return attrs.evolve(run, metrics={**run.metrics, **update.metrics}, **settable)
+    attributes = {**run.attributes, **update.attributes}
+    return attrs.evolve(run, metrics={**run.metrics, **update.metrics}, attributes=attributes, **settable)
 
 
 def _fits(name: str, value: Any) -> bool:

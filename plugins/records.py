@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from attrs import Attribute, field, fields, frozen
+from attrs import field, fields, frozen
 
-from .errors import InvalidRecord
+from .checks import (
+    EMPTY,
+    as_json,
+    as_mapping,
+    count,
+    is_flag,
+    is_mapping,
+    is_name,
+    is_texts,
+    is_whole,
+    is_whole_or_none,
+    one_of,
+    parsed,
+    text,
+)
+from .commit_link import CommitLink
 from .ids import parse_time
 
 __all__ = [
@@ -19,59 +34,17 @@ __all__ = [
     "SETTABLE_FIELDS",
     "STATUSES",
     "TRIGGER_TYPES",
-    "APIPayload",
+    "CommitLink",
     "DeliveryReport",
     "MetricsUpdate",
     "Record",
     "RunEvent",
     "RunRecord",
-    "as_mapping",
 ]
 
 SCHEMA_VERSION = 3
 TRIGGER_TYPES = ("cli", "web", "scheduler", "mcp", "manual")
 STATUSES = ("running", "success", "failed", "partial")
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
-
-
-def _is(*types: type, wanted: str) -> Callable[[Any, Attribute[Any], Any], None]:
-    # bool is an int to isinstance(), and True items would be nonsense, so types are compared exactly first.
-    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-        if type(value) in types or (isinstance(value, types) and not isinstance(value, bool)):
-            return
-        raise InvalidRecord(f"{type(instance).__name__}.{attribute.name}", value, wanted)
-
-    return check
-
-
-def _one_of(*words: str) -> Callable[[Any, Attribute[Any], Any], None]:
-    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-        if value not in words:
-            place = f"{type(instance).__name__}.{attribute.name}"
-            raise InvalidRecord(place, value, f"it must be one of {', '.join(words)}")
-
-    return check
-
-
-def _name(instance: Any, attribute: Attribute[Any], value: Any) -> None:
-    if not isinstance(value, str) or not value:
-        raise InvalidRecord(f"{type(instance).__name__}.{attribute.name}", value, "it must be text, not empty")
-
-
-_TEXT = _is(str, type(None), wanted="it must be text or None")
-_WHOLE = _is(int, wanted="it must be a whole number")
-_WHOLE_OR_NONE = _is(int, type(None), wanted="it must be a whole number or None")
-_FLAG = _is(bool, wanted="it must be True or False")
-_MAPPING = _is(dict, MappingProxyType, wanted="it must be a mapping with text keys")
-_TEXTS = _is(tuple, wanted="it must be a tuple of text")
-
-
-def _text() -> Any:
-    return field(default=None, validator=_TEXT)
-
-
-def _count() -> Any:
-    return field(default=0, validator=_WHOLE)
 
 
 @frozen(kw_only=True)
@@ -86,44 +59,44 @@ class RunRecord:
         InvalidRecord: a field was given a value that it cannot hold.
     """
 
-    run_id: str = field(validator=_name)
-    schema_version: int = field(default=SCHEMA_VERSION, validator=_WHOLE)
-    agent_name: str = field(validator=_name)
-    agent_owner: str | None = _text()
-    job_type: str | None = _text()
-    trigger_type: str = field(default="cli", validator=_one_of(*TRIGGER_TYPES))
-    start_time: str = field(validator=_name)
-    end_time: str | None = _text()
-    status: str = field(default="running", validator=_one_of(*STATUSES))
-    items_discovered: int = _count()
-    items_succeeded: int = _count()
-    items_failed: int = _count()
-    duration_ms: int | None = field(default=None, validator=_WHOLE_OR_NONE)
-    input_summary: str | None = _text()
-    output_summary: str | None = _text()
-    error_summary: str | None = _text()
-    insight_id: str | None = _text()
-    product: str | None = _text()
-    platform: str | None = _text()
-    product_family: str | None = _text()
-    subdomain: str | None = _text()
-    git_repo: str | None = _text()
-    git_branch: str | None = _text()
-    git_run_tag: str | None = _text()
-    host: str | None = _text()
-    api_posted: bool = field(default=False, validator=_FLAG)
-    api_posted_at: str | None = _text()
-    api_retry_count: int = _count()
-    created_at: str | None = _text()
-    updated_at: str | None = _text()
-    metrics: Mapping[str, Any] = field(default=_EMPTY, validator=_MAPPING)
-    attributes: Mapping[str, Any] = field(default=_EMPTY, validator=_MAPPING)
-    parent_run_id: str | None = _text()
-    status_detail: str | None = _text()
-    verdict: bool = field(default=False, validator=_FLAG)
-    writer: str | None = _text()
-    seq: int | None = field(default=None, validator=_WHOLE_OR_NONE)
-    coerced: tuple[str, ...] = field(default=(), validator=_TEXTS)
+    run_id: str = field(validator=is_name)
+    schema_version: int = field(default=SCHEMA_VERSION, validator=is_whole)
+    agent_name: str = field(validator=is_name)
+    agent_owner: str | None = text()
+    job_type: str | None = text()
+    trigger_type: str = field(default="cli", validator=one_of(*TRIGGER_TYPES))
+    start_time: str = field(validator=is_name)
+    end_time: str | None = text()
+    status: str = field(default="running", validator=one_of(*STATUSES))
+    items_discovered: int = count()
+    items_succeeded: int = count()
+    items_failed: int = count()
+    duration_ms: int | None = field(default=None, validator=is_whole_or_none)
+    input_summary: str | None = text()
+    output_summary: str | None = text()
+    error_summary: str | None = text()
+    insight_id: str | None = text()
+    product: str | None = text()
+    platform: str | None = text()
+    product_family: str | None = text()
+    subdomain: str | None = text()
+    git_repo: str | None = text()
+    git_branch: str | None = text()
+    git_run_tag: str | None = text()
+    host: str | None = text()
+    api_posted: bool = field(default=False, validator=is_flag)
+    api_posted_at: str | None = text()
+    api_retry_count: int = count()
+    created_at: str | None = text()
+    updated_at: str | None = text()
+    metrics: Mapping[str, Any] = field(default=EMPTY, validator=is_mapping)
+    attributes: Mapping[str, Any] = field(default=EMPTY, validator=is_mapping)
+    parent_run_id: str | None = text()
+    status_detail: str | None = text()
+    verdict: bool = field(default=False, validator=is_flag)
+    writer: str | None = text()
+    seq: int | None = field(default=None, validator=is_whole_or_none)
+    coerced: tuple[str, ...] = field(default=(), validator=is_texts)
 
     @property
     def is_running(self) -> bool:
@@ -131,7 +104,7 @@ class RunRecord:
         return self.status == "running"
 
     @property
-    def metrics_json(self) -> str | None:
+    def metricsas_json(self) -> str | None:
         """The metrics as JSON text, None when there are none: the column of that name."""
         return json.dumps(dict(self.metrics), ensure_ascii=False) if self.metrics else None
 
@@ -153,9 +126,9 @@ class RunRecord:
         values["coerced"] = list(self.coerced)
         return values
 
-    def to_json(self) -> str:
+    def toas_json(self) -> str:
         """Return `to_dict()` as JSON text."""
-        return _json(self.to_dict())
+        return as_json(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
@@ -189,9 +162,9 @@ class RunEvent:
     JSON when it is known already. `id` is the row id where the event came from a store.
     """
 
-    run_id: str = field(validator=_name)
-    event_type: str = field(validator=_name)
-    timestamp: str = field(validator=_name)
+    run_id: str = field(validator=is_name)
+    event_type: str = field(validator=is_name)
+    timestamp: str = field(validator=is_name)
     payload: Any = None
     writer: str | None = None
     seq: int | None = None
@@ -200,11 +173,11 @@ class RunEvent:
     payload_bytes: bytes | None = field(default=None, kw_only=True, eq=False, repr=False)
 
     @property
-    def payload_json(self) -> str | None:
+    def payloadas_json(self) -> str | None:
         """The payload as JSON text, None when there is none: the column of that name."""
         if self.payload is None:
             return None
-        return self.payload_bytes.decode() if self.payload_bytes is not None else _json(self.payload)
+        return self.payload_bytes.decode() if self.payload_bytes is not None else as_json(self.payload)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name, without the cached bytes."""
@@ -219,9 +192,9 @@ class RunEvent:
             "id": self.id,
         }
 
-    def to_json(self) -> str:
+    def toas_json(self) -> str:
         """Return `to_dict()` as JSON text."""
-        return _json(self.to_dict())
+        return as_json(self.to_dict())
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunEvent:
@@ -233,7 +206,7 @@ class RunEvent:
         """
         payload = values.get("payload")
         if payload is None and values.get("payload_json") is not None:
-            payload = _parsed(values["payload_json"])
+            payload = parsed(values["payload_json"])
         return cls(
             values.get("run_id"),  # type: ignore[arg-type]  # the validator answers for a missing one
             values.get("event_type"),  # type: ignore[arg-type]
@@ -248,15 +221,20 @@ class RunEvent:
 
 @frozen
 class MetricsUpdate:
-    """What `set_metrics()` set in the middle of a run: free metrics, and known fields of the record."""
+    """
+    What `set_metrics()` set in the middle of a run: free metrics, and known fields of the record.
 
-    run_id: str = field(validator=_name)
-    timestamp: str = field(validator=_name)
-    metrics: Mapping[str, Any] = field(default=_EMPTY, validator=_MAPPING)
-    fields: Mapping[str, Any] = field(default=_EMPTY, validator=_MAPPING)
+    `attributes` holds what was given for a known field and did not fit it.
+    """
+
+    run_id: str = field(validator=is_name)
+    timestamp: str = field(validator=is_name)
+    metrics: Mapping[str, Any] = field(default=EMPTY, validator=is_mapping)
+    fields: Mapping[str, Any] = field(default=EMPTY, validator=is_mapping)
     writer: str | None = None
     seq: int | None = None
     coerced: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default=EMPTY, validator=is_mapping)
 
 
 @frozen
@@ -267,9 +245,9 @@ class DeliveryReport:
     `attempts` counts the failed tries before; `reason` says why a run went to the dead letters.
     """
 
-    run_id: str = field(validator=_name)
-    timestamp: str = field(validator=_name)
-    sink: str = field(validator=_name)
+    run_id: str = field(validator=is_name)
+    timestamp: str = field(validator=is_name)
+    sink: str = field(validator=is_name)
     ok: bool = True
     attempts: int = 0
     reason: str | None = None
@@ -277,47 +255,7 @@ class DeliveryReport:
     seq: int | None = None
 
 
-Record: TypeAlias = RunRecord | RunEvent | MetricsUpdate | DeliveryReport
-
-
-@frozen(kw_only=True)
-class APIPayload:
-    """What is posted of a run to the metrics API; fields that are None are left out."""
-
-    run_id: str
-    agent_name: str
-    job_type: str | None = None
-    trigger_type: str = "cli"
-    start_time: str
-    status: str = "running"
-    agent_owner: str | None = None
-    end_time: str | None = None
-    items_discovered: int | None = None
-    items_succeeded: int | None = None
-    items_failed: int | None = None
-    duration_ms: int | None = None
-    error_summary: str | None = None
-    product: str | None = None
-    platform: str | None = None
-    product_family: str | None = None
-    subdomain: str | None = None
-    git_repo: str | None = None
-    git_branch: str | None = None
-    host: str | None = None
-
-    @classmethod
-    def from_run_record(cls, run: RunRecord) -> APIPayload:
-        """Return the part of *run* that the API takes."""
-        return cls(**{attribute.name: getattr(run, attribute.name) for attribute in fields(cls)})
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields by name, without those that are None."""
-        values = {attribute.name: getattr(self, attribute.name) for attribute in fields(type(self))}
-        return {name: value for name, value in values.items() if value is not None}
-
-    def to_json(self) -> str:
-        """Return `to_dict()` as JSON text."""
-        return _json(self.to_dict())
+Record: TypeAlias = RunRecord | RunEvent | MetricsUpdate | DeliveryReport | CommitLink
 
 
 RUN_FIELDS: tuple[str, ...] = tuple(attribute.name for attribute in fields(RunRecord))
@@ -334,25 +272,3 @@ SETTABLE_FIELDS: Mapping[str, type] = MappingProxyType(
     dict.fromkeys(_SETTABLE_COUNTS, int) | dict.fromkeys(_SETTABLE_TEXTS, str)
 )
 """Fields of a run that `set_metrics()` and `end_run()` may set, with their types."""
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def as_mapping(value: Any) -> dict[str, Any]:
-    """Return *value*, a mapping or its JSON text, as a dict; anything else stands under the key `value`."""
-    if isinstance(value, str):
-        value = _parsed(value)
-    if value is None:
-        return {}
-    return dict(value) if isinstance(value, Mapping) else {"value": value}
-
-
-def _parsed(text: Any) -> Any:
-    if not isinstance(text, str | bytes):
-        return text
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text  # an earlier writer's broken text is still evidence

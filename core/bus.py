@@ -1,0 +1,280 @@
+"""Carry each record from the client through the processors to every sink, one guarded pluggy gate per sink."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+import pluggy
+from attrs import define, field, frozen
+
+from ..plugins.complaints import Complaints
+from ..plugins.context import SinkContext
+from ..plugins.errors import PluginError
+from ..plugins.hookspecs import PROJECT, TelemetryHooks
+from ..plugins.ids import new_writer_id
+from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
+from .gates import BackgroundGate, Gate
+from .seal import replaced_by_notice, sealed
+from .shield import attempt
+
+__all__ = ["Bus", "Delivery"]
+
+Processor = Callable[[Record], Record | None]
+_complaints = Complaints(logging.getLogger("telemetry.bus"))
+_HOOK_OF = {
+    "started": ("telemetry_run_started", "run"),
+    "ended": ("telemetry_run_ended", "run"),
+    RunEvent: ("telemetry_event_logged", "event"),
+    MetricsUpdate: ("telemetry_metrics_set", "update"),
+    DeliveryReport: ("telemetry_delivery_reported", "report"),
+}
+
+
+@frozen
+class Delivery:
+    """
+    What became of one record: the sinks that did not take it, and whether a processor dropped it.
+
+    A sink with a thread of its own counts as having taken what it queued.
+    """
+
+    failed: tuple[str, ...] = ()
+    is_dropped: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every sink took the record."""
+        return not self.failed and not self.is_dropped
+
+
+_COMPLETE = Delivery()
+_DROPPED = Delivery(is_dropped=True)
+
+
+@define(eq=False)
+class Bus:
+    """
+    The way of every record: redact, process, stamp, hand to each sink.
+
+    The bus knows nothing of files, locks, retries or HTTP; a sink that fails stops neither the others nor the agent.
+
+    Args:
+        redactor: the first processor; None leaves records as they are.
+        revive: attaches the sinks again when a record comes after `close()`.
+    """
+
+    redactor: Processor | None = None
+    writer: str = field(factory=new_writer_id)
+    _numbers: Any = field(factory=lambda: itertools.count(1))
+    _returned: list[int] = field(factory=list)
+    _plugins: pluggy.PluginManager = field(factory=lambda: _new_manager())
+    _gates: dict[str, Gate] = field(factory=dict)
+    _contexts: dict[str, SinkContext] = field(factory=dict)
+    _routes: dict[Any, tuple[tuple[Gate, Callable[[Any], Any]], ...]] = field(factory=dict)
+    _processors: tuple[tuple[str, Processor], ...] = ()
+    _is_closed: bool = False
+    dropped: int = 0
+    revive: Callable[[], None] | None = None
+
+    def attach(self, name: str, sink: object, context: SinkContext) -> None:
+        """
+        Register *sink* under *name* and open it; it gets every record from now on.
+
+        Raises:
+            PluginError: the sink has a hook or a hook argument that is not in the contract, or the name is taken.
+        """
+        self.register(name, sink)
+        gate = Gate(name) if getattr(sink, "runs_inline", False) else BackgroundGate(name)
+        self._gates[name] = gate
+        self._contexts[name] = context
+        # The routes come last: a sink must not see a record before it is open.
+        if not gate.guard.call(self._caller(name, "telemetry_open", "context"), context):
+            gate.guard.delivered = 0
+        self._build_routes()
+
+    def register(self, name: str, plugin: object) -> None:
+        """
+        Register a plugin that is no sink: its processors apply from now on.
+
+        Raises:
+            PluginError: as for `attach()`.
+        """
+        try:
+            self._plugins.register(plugin, name=name)
+            self._plugins.check_pending()
+        except (pluggy.PluginValidationError, ValueError) as error:
+            if self._plugins.get_plugin(name) is plugin:
+                self._plugins.unregister(plugin)
+            raise PluginError(f"plugin {name!r} ({type(plugin).__name__}) is refused: {error}") from error
+        self._build_routes()
+
+    def detach(self, name: str, deadline_s: float = 1.0) -> None:
+        """Close the sink of this name and give it no more records."""
+        gate = self._gates.pop(name)
+        gate.close(deadline_s)
+        gate.guard.call(self._caller(name, "telemetry_close", "deadline_s"), deadline_s)
+        self._plugins.unregister(name=name)
+        self._build_routes()
+
+    def stamp(self) -> tuple[str, int]:
+        """Return writer id and the next sequence number, for the record that is published next."""
+        # pop() and next() are atomic, so two threads never get one number.
+        if self._returned:
+            try:
+                return self.writer, self._returned.pop()
+            except IndexError:
+                pass  # another thread was quicker
+        return self.writer, next(self._numbers)
+
+    def publish(self, record: Record) -> Delivery:
+        """Process *record* and hand it to every sink that takes its kind; never raises for what a plugin does."""
+        if self._is_closed:
+            self._reopen()
+        processed = self._processed(sealed(record))
+        if processed is None:
+            return self._drop(record)
+        return self._dispatch(processed)
+
+    def report(self, report: DeliveryReport) -> None:
+        """Publish the news of a delivery, stamped as a record of this writer; what sinks get as `context.report`."""
+        writer, seq = self.stamp()
+        self.publish(attrs.evolve(report, writer=writer, seq=seq))
+
+    def _reopen(self) -> None:
+        # A record from an atexit handler or a __del__ after close(): it was logged, so it must not be lost.
+        self._is_closed = False
+        if self.revive is not None:
+            self.revive()
+
+    def _dispatch(self, record: Record) -> Delivery:
+        kind: Any = type(record)
+        if isinstance(record, RunRecord):
+            kind = "started" if record.is_running else "ended"
+        failed = [gate.name for gate, act in self._routes.get(kind, ()) if not gate.deliver(act, record)]
+        return Delivery(tuple(failed)) if failed else _COMPLETE
+
+    def _drop(self, record: Record) -> Delivery:
+        self.dropped += 1
+        # The number is given to the next record: a gap in the numbers means a loss, and this is none.
+        if record.seq is not None and record.writer == self.writer:
+            self._returned.append(record.seq)
+        return _DROPPED
+
+    def _processed(self, record: Record) -> Record | None:
+        if self.redactor is not None:
+            record = self._one_step("redact", self.redactor, record) or record
+        for name, processor in self._processors:
+            result = self._one_step(name, processor, record)
+            if result is None:
+                return None
+            record = sealed(result, anew=True)
+        return record
+
+    def _one_step(self, name: str, processor: Processor, record: Record) -> Record | None:
+        result, failure = attempt(processor, record)
+        if failure is None and (result is None or type(result) is type(record)):
+            return result  # type: ignore[no-any-return]
+        reason = type(failure).__name__ if failure is not None else f"returned {type(result).__name__}"
+        _complaints.say(
+            f"{name}:{reason}", "processor %s failed (%s); the record is kept without its content", name, reason
+        )
+        return replaced_by_notice(record, name, reason)
+
+    def _build_routes(self) -> None:
+        self._routes = {
+            kind: tuple(
+                (gate, self._caller(name, hook, argument))
+                for name, gate in self._gates.items()
+                if self._has(name, hook)
+            )
+            for kind, (hook, argument) in _HOOK_OF.items()
+        }
+        self._processors = tuple(
+            (name, _first_result(self._caller(name, "telemetry_process", "record")))
+            for name, _ in self._plugins.list_name_plugin()
+            if self._has(name, "telemetry_process")
+        )
+
+    def _has(self, name: str, hook: str) -> bool:
+        caller = getattr(self._plugins.hook, hook)
+        return any(implementation.plugin_name == name for implementation in caller.get_hookimpls())
+
+    def _caller(self, name: str, hook: str, argument: str | None) -> Callable[[Any], Any]:
+        # One gate per sink: pluggy stops at the first hookimpl that raises, and the rest would get nothing.
+        others = [plugin for other, plugin in self._plugins.list_name_plugin() if other != name]
+        caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
+        if argument is None:
+            return lambda _: caller()
+        return lambda value: caller(**{argument: value})
+
+    def flush(self, deadline_s: float) -> bool:
+        """Ask every sink to bring out what it holds, within *deadline_s* seconds in all; return whether all did."""
+        end = time.monotonic() + deadline_s
+        is_done = True
+        for name, gate in self._gates.items():
+            is_done &= gate.drain(_left(end))
+            is_done &= self._ask(name, gate, "telemetry_flush", "deadline_s", _left(end)) is not False
+        return is_done
+
+    def _ask(self, name: str, gate: Gate, hook: str, argument: str | None, value: Any) -> Any:
+        """Call a hook in the caller's thread and return its first result, None when it has none or fails."""
+        results: list[Any] = []
+        if self._has(name, hook):
+            gate.guard.call(lambda _: results.extend(self._caller(name, hook, argument)(value)), value)
+            gate.guard.delivered -= 1
+        return results[0] if results else None
+
+    def health(self) -> dict[str, dict[str, Any]]:
+        """Return, for each sink, its counts and what it says of itself."""
+        facts = {}
+        for name, gate in self._gates.items():
+            own = self._ask(name, gate, "telemetry_health", None, None)
+            facts[name] = {**gate.facts(), **(own if isinstance(own, dict) else {})}
+        return facts
+
+    def close(self, deadline_s: float) -> None:
+        """Close every sink, within *deadline_s* seconds in all."""
+        end = time.monotonic() + deadline_s
+        for name in list(self._gates):
+            self.detach(name, _left(end))
+        self._is_closed = True
+
+    def renew_after_fork(self) -> None:
+        """Become a writer of its own in the child of a fork, and let every sink start anew."""
+        self.writer = new_writer_id()
+        self._numbers = itertools.count(1)
+        self._returned = []
+        for name, gate in self._gates.items():
+            if isinstance(gate, BackgroundGate):
+                gate.renew()
+            self._contexts[name] = attrs.evolve(self._contexts[name], writer=self.writer)
+            self._ask(name, gate, "telemetry_forked", "context", self._contexts[name])
+
+    @property
+    def sink_names(self) -> Iterable[str]:
+        """The names of the attached sinks, in the order of their attachment."""
+        return tuple(self._gates)
+
+
+def _new_manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(TelemetryHooks)
+    return manager
+
+
+def _first_result(caller: Callable[[Any], list[Any]]) -> Processor:
+    # pluggy leaves out None, which here means "drop": an empty list is a drop.
+    def process(record: Record) -> Record | None:
+        results = caller(record)
+        return results[0] if results else None
+
+    return process
+
+
+def _left(end: float) -> float:
+    return max(0.0, end - time.monotonic())

@@ -1,0 +1,341 @@
+"""Give agents their few calls: each returns when its record is safe, none raises, none waits for a store."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..plugins.ids import generate_run_id, get_iso8601_timestamp
+from ..plugins.mend import Complaint
+from ..plugins.merge import placeholder
+from ..plugins.records import MetricsUpdate, RunEvent, RunRecord
+from . import lifecycle
+from .intake import Intake, Settings
+from .live import LiveRun, LiveRuns
+from .shield import border
+from .snapshot import snapshot
+from .tracking import RunContext, Tracking, current_run
+
+if TYPE_CHECKING:
+    from ..plugins.store import RunStore
+    from .config import TelemetryConfig
+    from .wiring import Setup
+
+__all__ = ["RunContext", "TelemetryClient"]
+
+
+def _any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
+    """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
+    return run_id if isinstance(run_id, str) else generate_run_id("agent")
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Answer for a call that went wrong."""
+
+
+class TelemetryClient:
+    """
+    Record runs, events and metrics of agents.
+
+    Building it and calling it never raises (strict mode aside): bad input is accepted, annotated and warned of. A
+    call that has returned is on disk (journal, `fsync = "always"`). Safe in threads, asyncio, after fork, in signal
+    handlers. One client a process is enough; several may share one base directory.
+
+    Args:
+        config: the configuration; from environment and file when left out.
+        sinks: ready sinks by name, used instead of the configured ones: for tests and embedding.
+        overrides: fields of `TelemetryConfig` that win over environment and file.
+    """
+
+    def __init__(
+        self, config: TelemetryConfig | None = None, *, sinks: Mapping[str, object] | None = None, **overrides: Any
+    ) -> None:
+        from .wiring import set_up
+
+        self._setup: Setup = set_up(config, sinks, overrides)
+        self.config: TelemetryConfig = self._setup.config
+        self.is_strict: bool = bool(self.config.strict)
+        self._bus = self._setup.bus
+        self._intake = Intake(self.is_strict)
+        self._runs = LiveRuns()
+        self._store: RunStore | None = None
+        lifecycle.register(self)
+
+    @border(
+        otherwise=lambda self, agent_name=None, *args, run_id=None, **fields: str(run_id or generate_run_id("agent"))
+    )
+    def start_run(
+        self,
+        agent_name: str,
+        job_type: str | None = None,
+        trigger_type: str = "cli",
+        *,
+        run_id: str | None = None,
+        parent_run_id: str | None = None,
+        **fields: Any,
+    ) -> str:
+        """
+        Record that a run begins and return its id.
+
+        Args:
+            agent_name: who runs.
+            job_type: what kind of work.
+            trigger_type: cli, web, scheduler, mcp or manual.
+            run_id: an id of your own; made from time and agent when left out.
+            parent_run_id: the run that this one is part of; the current one when left out.
+            fields: further fields of `RunRecord`; unknown ones are kept in its `attributes`.
+        """
+        start_time = get_iso8601_timestamp()
+        if run_id is None:
+            run_id = generate_run_id(agent_name if isinstance(agent_name, str) else "agent", start_time)
+        writer, seq = self._bus.stamp()
+        run = self._intake.run(
+            {
+                "start_time": start_time,
+                "agent_owner": self.config.agent_owner,
+                "host": _host(),
+                "parent_run_id": parent_run_id or self._parent_of(run_id),
+                **fields,
+                "run_id": self._intake.text("run_id", run_id),
+                "agent_name": agent_name,
+                "job_type": job_type,
+                "trigger_type": trigger_type,
+                "status": "running",
+                "writer": writer,
+                "seq": seq,
+            }
+        )
+        self._runs.add(LiveRun(run))
+        self._bus.publish(run)
+        return run.run_id
+
+    @border(otherwise=_nothing)
+    def log_event(self, run_id: str, event_type: str, payload: Any = None) -> None:
+        """
+        Record that something happened in a run.
+
+        Args:
+            run_id: of any run, also one of another process.
+            event_type: what happened, in a word.
+            payload: any object; what JSON cannot say is converted and the change named in the record.
+        """
+        run_id = self._intake.text("run_id", run_id)
+        event_type = self._intake.text("event_type", event_type)
+        if self._runs.get(run_id) is None:
+            self._warn_of_stranger(run_id, "event", event_type)
+        value, text, coerced = snapshot(payload)
+        writer, seq = self._bus.stamp()
+        timestamp = get_iso8601_timestamp()
+        self._bus.publish(RunEvent(run_id, event_type, timestamp, value, writer, seq, coerced, payload_bytes=text))
+
+    @border(otherwise=_nothing)
+    def set_metrics(self, run_id: str, /, **metrics: Any) -> None:
+        """
+        Set metrics of a run, and known fields of its record (`items_*`, `*_summary`, `product`, `git_*`, ...).
+
+        What is set is in the journal when this returns. `metrics_json`, text or mapping, is merged into the metrics.
+        """
+        run_id = self._intake.text("run_id", run_id)
+        settings = self._intake.metrics(metrics)
+        live = self._runs.get(run_id)
+        if live is None:
+            self._warn_of_stranger(run_id, "metrics", ", ".join(metrics))
+        else:
+            live.take(settings)
+        self._publish_settings(run_id, settings)
+
+    @border(otherwise=_nothing)
+    def increment(self, run_id: str, name: str, by: float = 1) -> None:
+        """Add *by* to a metric or to one of the `items_*` counts of a run that this client has started."""
+        live = self._runs.get(run_id)
+        if live is None:
+            self.log_event(run_id, "increment", {"name": name, "by": by})
+            return
+        with live.lock:
+            self.set_metrics(run_id, **{name: live.increment(name, by)})
+
+    @border(otherwise=_nothing)
+    def end_run(self, run_id: str, status: str = "success", **fields: Any) -> None:
+        """
+        Record that a run has ended.
+
+        Args:
+            run_id: a second end of the same run is kept as an event; the first one wins.
+            status: success, failed or partial; other words are translated and kept in `status_detail`.
+            fields: as for `set_metrics()`; unknown ones are kept in `attributes`.
+        """
+        run_id = self._intake.text("run_id", run_id)
+        settings = self._intake.ending(fields)
+        word = self._intake.status(status, settings)
+        live = self._runs.end(run_id)
+        if live is None:
+            self._end_elsewhere(run_id, word, settings)
+            return
+        live.take(settings)
+        self._bus.publish(live.ended(word, *self._bus.stamp()))
+
+    @border(otherwise=_nothing)
+    def _end_tracked(self, run_id: str, **ending: Any) -> None:
+        # Inside its block a run may have been ended by hand, with a status of its own; that one stands.
+        if self._runs.get(run_id) is not None:
+            self.end_run(run_id, **ending)
+
+    def track_run(
+        self, agent_name: str, job_type: str | None = None, trigger_type: str = "cli", **fields: Any
+    ) -> Tracking:
+        """
+        Return a context manager (also `async with`, also a decorator) around a run; it yields a `RunContext`.
+
+        The run ends as success, or as failed with the exception's text when one passes, which is raised on.
+        """
+        return Tracking(self, agent_name, job_type, trigger_type, fields)
+
+    @border(otherwise=_nothing)
+    def associate_commit(self, run_id: str, commit_hash: str | None = None, **details: Any) -> None:
+        """
+        Link a git commit with a run.
+
+        Args:
+            run_id: the run that made or used the commit.
+            commit_hash: read from the git repository in the working directory when left out, details included.
+            details: agent_name, repo, branch, commit_date, author, message, files_changed, insertions, deletions.
+        """
+        from .commits import commit_link
+
+        self._bus.publish(commit_link(self._intake, self._bus.stamp, run_id, commit_hash, details))
+
+    @border(otherwise=lambda self: {"total_runs": 0, "status_counts": {}, "pending_api_posts": 0})
+    def get_stats(self) -> dict[str, Any]:
+        """Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store."""
+        return dict(self._reader().stats())
+
+    @border(otherwise=_nothing)
+    def get_run(self, run_id: str) -> RunRecord | None:
+        """Return the run with this id as it stands now, None when no store knows it."""
+        return self._reader().get_run(run_id)
+
+    def runs(
+        self,
+        *,
+        agent: str | None = None,
+        job: str | None = None,
+        status: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = 20,
+        where: tuple[str, ...] = (),
+    ) -> Iterator[RunRecord]:
+        """
+        Yield stored runs, newest first.
+
+        Args:
+            since: ISO 8601 text; the first start time that counts.
+            until: ISO 8601 text; the first start time that does not count any more.
+            limit: how many at most; None for all.
+            where: conditions as `metrics.tokens>1000`.
+
+        Raises:
+            StoreError: no store can be read.
+        """
+        from ..plugins.store import RunQuery
+
+        query = RunQuery(agent=agent, job=job, status=status, since=since, until=until, limit=limit, where=where)
+        return self._reader().runs(query)
+
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
+        """
+        Yield stored events in the order in which they were written.
+
+        Raises:
+            StoreError: no store can be read.
+        """
+        return self._reader().events(run_id, event_type)
+
+    def _reader(self) -> RunStore:
+        if self._store is None:
+            self._store = self._setup.open_store()
+        return self._store
+
+    @border(otherwise=lambda self, timeout_s=5.0: False)
+    def flush(self, timeout_s: float = 5.0) -> bool:
+        """Bring everything out that sinks still hold, within *timeout_s* seconds; return whether that was done."""
+        return self._bus.flush(timeout_s)
+
+    @border(otherwise=lambda self: {"sinks": {}, "faults": []})
+    def status(self) -> dict[str, Any]:
+        """Return how the telemetry itself is: writer, runs under way, configuration faults, each sink's counts."""
+        return {
+            "writer": self._bus.writer,
+            "open_runs": len(self._runs),
+            "is_disabled": bool(self.config.disabled),
+            "dropped_by_processors": self._bus.dropped,
+            "faults": list(self._setup.faults),
+            "sinks": self._bus.health(),
+        }
+
+    @border(otherwise=_nothing)
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Let go of files and threads within *timeout_s* seconds; records that come later open them again."""
+        lifecycle.unregister(self)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        self._setup.close(timeout_s)
+
+    def __enter__(self) -> TelemetryClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _forked(self) -> None:
+        """Start anew in the child of a fork: the parent's runs stay the parent's."""
+        self._runs.forget_all()
+        self._store = None
+        self._bus.renew_after_fork()
+
+    def _parent_of(self, run_id: str) -> str | None:
+        context = current_run()
+        parent = context.run_id if context is not None else os.environ.get("TELEMETRY_RUN_ID")
+        return parent if parent != run_id else None
+
+    def _warn_of_stranger(self, run_id: str, what: str, detail: str) -> None:
+        done = f"{what} {detail!r} is kept"
+        if self._runs.has_ended(run_id):
+            self._intake.warn(Complaint("run_id", run_id, f"this run has ended; {done}"))
+        elif run_id != os.environ.get("TELEMETRY_RUN_ID"):
+            self._intake.warn(Complaint("run_id", run_id, f"no run of this id was started here; {done}"))
+
+    def _publish_settings(self, run_id: str, settings: Settings) -> None:
+        given = (settings.metrics, settings.fields, *self._bus.stamp(), settings.coerced, settings.attributes)
+        self._bus.publish(MetricsUpdate(run_id, get_iso8601_timestamp(), *given))
+
+    def _end_elsewhere(self, run_id: str, status: str, settings: Settings) -> None:
+        if self._runs.has_ended(run_id):
+            self._intake.warn(Complaint("run_id", run_id, "this run has ended; the second end is kept as an event"))
+            self.log_event(run_id, "run_ended_again", {"status": status, **settings.fields, **settings.metrics})
+            return
+        if run_id != os.environ.get("TELEMETRY_RUN_ID"):
+            self._intake.warn(Complaint("run_id", run_id, "no run of this id was started here; its end is kept"))
+        live = LiveRun(placeholder(run_id, get_iso8601_timestamp()))
+        # The stores know the start and work out the duration; the id tells it to the second only.
+        live.fields["duration_ms"] = None
+        live.take(settings)
+        self._bus.publish(live.ended(status, *self._bus.stamp()))
+
+    @property
+    def base_dir(self) -> Path:
+        """Where the files of this client lie."""
+        return Path(self.config.metrics_dir)
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    return socket.gethostname()

@@ -1,0 +1,108 @@
+"""Keep the runs that this process has started and not ended: what was set so far, and a clock that never goes back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+import attrs
+from attrs import define, field
+
+from ..plugins.ids import get_iso8601_timestamp
+from ..plugins.records import RunRecord
+from .intake import Settings
+
+__all__ = ["LiveRun", "LiveRuns"]
+
+_REMEMBERED = 10_000
+
+
+@define(eq=False)
+class LiveRun:
+    """
+    One run under way.
+
+    Args:
+        start: its record at the start.
+    """
+
+    start: RunRecord
+    fields: dict[str, Any] = field(factory=dict)
+    metrics: dict[str, Any] = field(factory=dict)
+    attributes: dict[str, Any] = field(factory=dict)
+    coerced: tuple[str, ...] = ()
+    _began_ns: int = field(factory=time.monotonic_ns)
+    # Re-entrant: a signal handler may set metrics of the run that the interrupted code is setting.
+    lock: threading.RLock = field(factory=threading.RLock)
+
+    def take(self, settings: Settings) -> None:
+        """Merge what was set into the run."""
+        with self.lock:
+            self.fields.update(settings.fields)
+            self.metrics.update(settings.metrics)
+            self.attributes.update(settings.attributes)
+            self.coerced = tuple(dict.fromkeys((*self.coerced, *settings.coerced)))
+
+    def increment(self, name: str, by: float) -> float:
+        """Add *by* to the metric or count *name* and return the new value."""
+        with self.lock:
+            known = self.metrics.get(name, self.fields.get(name, getattr(self.start, name, 0)))
+            total = (known if isinstance(known, int | float) else 0) + by
+        return total
+
+    def ended(self, status: str, writer: str, seq: int) -> RunRecord:
+        """Return the record of the run as it ends now with *status*."""
+        end_time = self.fields.pop("end_time", None) or get_iso8601_timestamp()
+        # A wall clock that is set back in the middle of a run must not make its duration negative.
+        duration_ms = (time.monotonic_ns() - self._began_ns) // 1_000_000
+        return attrs.evolve(
+            self.start,
+            **{"duration_ms": duration_ms, **self.fields},
+            end_time=max(end_time, self.start.start_time),
+            status=status,
+            metrics={**self.start.metrics, **self.metrics},
+            attributes={**self.start.attributes, **self.attributes},
+            coerced=tuple(dict.fromkeys((*self.start.coerced, *self.coerced))),
+            writer=writer,
+            seq=seq,
+        )
+
+
+class LiveRuns:
+    """The runs of one client in this process, by id, and the ids of the last 10,000 that ended here."""
+
+    def __init__(self) -> None:
+        self._live: dict[str, LiveRun] = {}
+        self._ended: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def add(self, run: LiveRun) -> None:
+        """Take a run that has just been started."""
+        self._live[run.start.run_id] = run
+
+    def get(self, run_id: str) -> LiveRun | None:
+        """Return the run, None when it was not started here or has ended."""
+        return self._live.get(run_id)
+
+    def end(self, run_id: str) -> LiveRun | None:
+        """Return the run and forget it; None when it was not started here or has ended: the first end wins."""
+        # dict.pop() is atomic: of two threads that end one run, one gets it.
+        run = self._live.pop(run_id, None)
+        if run is not None:
+            self._ended[run_id] = None
+            if len(self._ended) > _REMEMBERED:
+                self._ended.popitem(last=False)
+        return run
+
+    def has_ended(self, run_id: str) -> bool:
+        """Whether the run was ended here, as far as is remembered."""
+        return run_id in self._ended
+
+    def forget_all(self) -> None:
+        """Own no run any more: in the child of a fork they are the parent's."""
+        self._live = {}
+        self._ended = OrderedDict()

@@ -1,0 +1,56 @@
+"""Offer runs without a client at hand: `@track` and `current_run()`, on one shared client a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from .client import TelemetryClient
+from .tracking import RunContext, Tracking, current_run
+
+__all__ = ["RunContext", "current_run", "shared_client", "track"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_lock = threading.RLock()
+_shared: TelemetryClient | None = None
+
+
+def shared_client() -> TelemetryClient:
+    """Return the client that this process shares; built on first use from environment and file."""
+    global _shared
+    with _lock:
+        if _shared is None:
+            _shared = TelemetryClient()
+        return _shared
+
+
+class _Lazy:
+    """Stand for the shared client until the first call, so that decorating a function opens no file."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(shared_client(), name)
+
+
+@overload
+def track(function: F, /) -> F: ...
+@overload
+def track(agent: str | None = None, job: str | None = None, **fields: Any) -> Callable[[F], F]: ...
+def track(agent: Any = None, job: str | None = None, **fields: Any) -> Any:
+    """
+    Record each call of a function as a run: `@track`, or `@track("agent", "job", product=...)`.
+
+    Works on plain, async, generator and async generator functions. Without names the agent is the function's
+    module and the job its qualified name.
+    """
+    if callable(agent):
+        return _tracked(agent, None, None, {})
+    return lambda function: _tracked(function, agent, job, fields)
+
+
+def _tracked(function: Any, agent: str | None, job: str | None, fields: dict[str, Any]) -> Any:
+    client: Any = _Lazy()
+    name = getattr(function, "__qualname__", type(function).__name__)
+    module = getattr(function, "__module__", None) or "unknown"
+    tracking = Tracking(client, agent or module, job or name, fields.pop("trigger_type", "cli"), fields)
+    return tracking(function)

@@ -1,0 +1,183 @@
+"""Build a bus with its sinks from a configuration; whatever is broken is reported and the rest works."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import define, field
+
+from ..plugins.context import SinkContext
+from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, load_sink_type, refusal
+from ..plugins.errors import ConfigError, StoreError
+from .bus import Bus
+from .config import SinkSpec, TelemetryConfig
+from .redact import Redactor
+from .shield import attempt
+
+if TYPE_CHECKING:
+    from ..plugins.store import RunStore
+
+__all__ = ["Setup", "build_sink", "context_for", "set_up"]
+
+_log = logging.getLogger("telemetry.client")
+
+
+@define(eq=False)
+class Setup:
+    """
+    A configuration come to life.
+
+    Args:
+        config: what was configured.
+        bus: carries the records.
+        sinks: by name, in the order of attachment; journals come first.
+        faults: what could not be done, one sentence each.
+    """
+
+    config: TelemetryConfig
+    bus: Bus
+    sinks: dict[str, Any] = field(factory=dict)
+    contexts: dict[str, SinkContext] = field(factory=dict)
+    faults: list[str] = field(factory=list)
+
+    def attach_all(self) -> None:
+        """Attach every sink to the bus; one that is refused becomes a fault."""
+        for name, sink in list(self.sinks.items()):
+            _, failure = attempt(self.bus.attach, name, sink, self.contexts[name])
+            if failure is not None:
+                del self.sinks[name]
+                self.faults.append(str(failure))
+
+    def open_store(self) -> RunStore:
+        """
+        Return a store of the first sink that can be read.
+
+        Raises:
+            StoreError: no sink of this set-up can be read; the message says why.
+        """
+        reasons = []
+        for name, sink in self.sinks.items():
+            if hasattr(sink, "open_store"):
+                store, failure = attempt(sink.open_store, self.contexts[name])
+                if failure is None:
+                    return store  # type: ignore[no-any-return]
+                reasons.append(f"{name}: {failure}")
+        told = "; ".join(reasons) or f"of the sinks {', '.join(self.sinks) or '(none)'} none can be read"
+        raise StoreError(f"no store can be read: {told}. Add a sink of type 'sqlite' or 'ndjson' to the configuration.")
+
+    def close(self, timeout_s: float) -> None:
+        """Close the bus and its sinks."""
+        self.bus.close(timeout_s)
+
+
+def set_up(
+    config: TelemetryConfig | None,
+    sinks: Mapping[str, object] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Setup:
+    """
+    Return the set-up for *config* (environment and file when None), with *sinks* in place of the configured ones.
+
+    Raises:
+        ConfigError: in strict mode only, with every fault.
+    """
+    settled = _settled(config, overrides or {})
+    bus = Bus(redactor=_redactor(settled))
+    setup = Setup(settled, bus, faults=list(settled.faults))
+    if not settled.disabled:
+        _fill(setup, sinks)
+        setup.attach_all()
+        _add_plugins(setup)
+    bus.revive = setup.attach_all
+    _report(setup)
+    return setup
+
+
+def _settled(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> TelemetryConfig:
+    if config is None:
+        return TelemetryConfig.load(**overrides)
+    return attrs.evolve(config, **overrides) if overrides else config
+
+
+def _redactor(config: TelemetryConfig) -> Redactor | None:
+    redact = config.redact
+    return Redactor(redact.keys, redact.patterns) if redact.enabled else None
+
+
+def _fill(setup: Setup, sinks: Mapping[str, object] | None) -> None:
+    built = dict(sinks) if sinks is not None else dict(_built(setup, setup.config.sinks))
+    # The journal goes first: what a later sink cannot keep must be there already.
+    names = sorted(built, key=lambda name: not hasattr(built[name], "journal_directory"))
+    setup.sinks = {name: built[name] for name in names}
+    journal = next((built[name] for name in names if hasattr(built[name], "journal_directory")), None)
+    for name in names:
+        setup.contexts[name] = context_for(setup.config, name, journal, setup.bus)
+
+
+def context_for(config: TelemetryConfig, name: str, journal: Any, bus: Bus | None = None) -> SinkContext:
+    """Return the context in which the sink called *name* lives; without a *bus* it is one for reading only."""
+    ndjson_dir = config.ndjson_dir
+    bound: dict[str, Any] = {"report": bus.report} if bus is not None else {"is_read_only": True}
+    return SinkContext(
+        sink_name=name,
+        base_dir=config.metrics_dir,
+        ndjson_dir=ndjson_dir,
+        journal_dir=journal.journal_directory(ndjson_dir) if journal is not None else None,
+        database_path=config.database_path,
+        writer=bus.writer if bus is not None else "reader",
+        **bound,
+    )
+
+
+def _built(setup: Setup, specs: tuple[SinkSpec, ...]) -> Iterator[tuple[str, object]]:
+    for spec in specs:
+        sink, failure = attempt(build_sink, setup.config, spec)
+        if failure is None:
+            yield spec.name, sink
+        else:
+            setup.faults.extend(getattr(failure, "faults", None) or [f"sinks.{spec.name}: {failure}"])
+
+
+def build_sink(config: TelemetryConfig, spec: SinkSpec) -> Any:
+    """
+    Return the sink that *spec* describes, not opened.
+
+    Raises:
+        PluginError: no such type is installed, or it cannot be imported.
+        ConfigError: its options are wrong; all faults at once.
+    """
+    kind = load_sink_type(spec.type, allow=config.load_plugins, block=config.disable_plugins or ())
+    options = kind.options
+    if options is None:
+        return kind.cls()
+    if spec.is_typed:
+        return kind.cls(options(**spec.options))
+    from ..plugins.options import structure
+
+    return kind.cls(structure(options, spec.options, path=f"sinks.{spec.name}", origin=spec.origin))
+
+
+def _add_plugins(setup: Setup) -> None:
+    """Register processors and other plugins of the group `telemetry`, each guarded."""
+    config = setup.config
+    for entry in installed_plugins():
+        if refusal(entry, allow=config.load_plugins, block=config.disable_plugins or ()) is None:
+            _, failure = attempt(_add_plugin, setup.bus, entry)
+            if failure is not None:
+                setup.faults.append(f"plugin {entry}: {failure}")
+
+
+def _add_plugin(bus: Bus, entry: PluginEntry) -> None:
+    bus.register(entry.name, load_plugin(entry))
+
+
+def _report(setup: Setup) -> None:
+    if not setup.faults:
+        return
+    if setup.config.strict:
+        raise ConfigError("; ".join(setup.faults), tuple(setup.faults))
+    for fault in setup.faults:
+        _log.warning("configuration: %s", fault)
