@@ -12,6 +12,7 @@ import attrs
 import pluggy
 from attrs import define, field, frozen
 
+from ..plugins.commit_link import CommitLink
 from ..plugins.complaints import Complaints
 from ..plugins.context import SinkContext
 from ..plugins.errors import PluginError
@@ -32,6 +33,7 @@ _HOOK_OF = {
     RunEvent: ("telemetry_event_logged", "event"),
     MetricsUpdate: ("telemetry_metrics_set", "update"),
     DeliveryReport: ("telemetry_delivery_reported", "report"),
+    CommitLink: ("telemetry_commit_linked", "commit"),
 }
 
 

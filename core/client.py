@@ -207,7 +207,9 @@ class TelemetryClient:
         """
         from .commits import commit_link
 
-        self._bus.publish(commit_link(self._intake, self._bus.stamp, run_id, commit_hash, details))
+        link = commit_link(self._intake, self._bus.stamp, run_id, commit_hash, details)
+        if link is not None:
+            self._bus.publish(link)
 
     @border(otherwise=lambda self: {"total_runs": 0, "status_counts": {}, "pending_api_posts": 0})
     def get_stats(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from ..plugins.codec import encode
+from ..plugins.commit_link import CommitLink
 from ..plugins.records import MetricsUpdate, Record, RunEvent, RunRecord
 
 __all__ = ["REDACTED", "Redactor"]
@@ -56,6 +57,7 @@ _RUN_TEXTS = tuple(
     for attribute in attrs.fields(RunRecord)
     if attribute.type in ("str", "str | None") and attribute.name not in ("status", "trigger_type", "writer")
 )
+_COMMIT_TEXTS = ("run_id", "commit_hash", "agent_name", "repo", "branch", "commit_date", "author", "message")
 _MOST_WORDS = 10_000
 _IDS = frozenset(("run_id", "parent_run_id"))
 
@@ -103,7 +105,9 @@ class Redactor:
             return self._event(record)
         if isinstance(record, RunRecord):
             return self._run(record)
-        return self._metrics(record) if isinstance(record, MetricsUpdate) else record
+        if isinstance(record, MetricsUpdate):
+            return self._metrics(record)
+        return self._commit(record) if isinstance(record, CommitLink) else record
 
     def _event(self, event: RunEvent) -> RunEvent:
         changes: dict[str, Any] = {}
@@ -132,6 +136,10 @@ class Redactor:
     def _metrics(self, update: MetricsUpdate) -> MetricsUpdate:
         changes = self._texts(update, ("run_id",)) | self._mappings(update, ("metrics", "fields", "attributes"))
         return attrs.evolve(update, **changes) if changes else update
+
+    def _commit(self, commit: CommitLink) -> CommitLink:
+        changes = self._texts(commit, _COMMIT_TEXTS)
+        return attrs.evolve(commit, **changes) if changes else commit
 
     def _notes(self, notes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(self._text(note) for note in notes)

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from ..plugins.commit_link import CommitLink
 from ..plugins.records import MetricsUpdate, Record, RunEvent, RunRecord
 from .snapshot import snapshot, snapshot_mapping
 
@@ -60,6 +61,8 @@ def replaced_by_notice(record: Record, processor: str, reason: str) -> Record:
     if isinstance(record, RunRecord):
         cleared = dict.fromkeys(_FREE_TEXTS)
         return attrs.evolve(record, metrics={}, attributes=notice, coerced=(), **cleared)
+    if isinstance(record, CommitLink):
+        return attrs.evolve(record, repo=None, branch=None, author=None, message=notice["_withheld"], coerced=())
     return record
 
 
