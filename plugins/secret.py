@@ -10,15 +10,13 @@ __all__ = ["MASK", "Secret", "looks_secret", "masked"]
 MASK = "***"
 """What stands in the place of a secret."""
 
-_SECRET_NAMES = re.compile(
+_SECRET_NAMES = (
     r"token|secret|passw|passphrase|passcode|pwd|api_?key|(?:access|account|private|signing)_?key"
-    r"|authorization|(?<![a-z])auth(?![a-z])|credential|cookie|jwt|dsn",
-    re.IGNORECASE,
+    r"|authorization|(?<![a-z])auth(?![a-z])|credential|cookie|jwt|dsn"
 )
-_IN_URL = re.compile(
+_IN_URL = (
     r"(?<=://)[^/\s@]*(?=@)"  # user and password
-    r"|(?<=[?&])([^=&\s]*(?:token|key|secret|passw|sig)[^=&\s]*=)[^&\s'\"]+",
-    re.IGNORECASE,
+    r"|(?<=[?&])([^=&\s]*(?:token|key|secret|passw|sig)[^=&\s]*=)[^&\s'\"]+"
 )
 
 
@@ -72,9 +70,10 @@ def looks_secret(name: str) -> bool:
 
     Meant for what is shown to people, where a mask too many costs nothing.
     """
-    return _SECRET_NAMES.search(name.replace("-", "_")) is not None
+    # Compiled where a value is shown, which most processes never do.
+    return re.search(_SECRET_NAMES, name.replace("-", "_"), re.IGNORECASE) is not None
 
 
 def masked(text: str) -> str:
     """Return *text* without the passwords and tokens of the URLs in it."""
-    return _IN_URL.sub(lambda match: f"{match[1] or ''}{MASK}", text)
+    return re.sub(_IN_URL, lambda match: f"{match[1] or ''}{MASK}", text, flags=re.IGNORECASE)

@@ -53,6 +53,8 @@ class Layer:
             self.bases.append((absolute(read_path(value), self.folder), origin))
         except Unfit as error:
             self.fault(f"{name} is {shown(name, value)} (in {where or origin}); {error}")
+        else:
+            self.origins.setdefault("metrics_dir", origin)
 
     def fault(self, sentence: str) -> None:
         """Keep the *sentence* that says what is wrong."""

@@ -6,9 +6,9 @@ import re
 
 __all__ = ["line_of"]
 
-_HEADER = re.compile(r"\s*\[{1,2}\s*(?P<name>[^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$")
-_KEY = re.compile(r"""\s*(?P<name>(?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_PART = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
+_HEADER = r"\s*\[{1,2}\s*(?P<name>[^\[\]]+?)\s*\]{1,2}\s*(?:#.*)?$"
+_KEY = r"""\s*(?P<name>(?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*="""
+_PART = r"""[\w-]+|"[^"]*"|'[^']*'"""
 
 
 def line_of(text: str, keys: tuple[str, ...]) -> int | None:
@@ -20,9 +20,9 @@ def line_of(text: str, keys: tuple[str, ...]) -> int | None:
     table: tuple[str, ...] = ()
     best, best_length = None, 0
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             table = found = _parts(header["name"])
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             found = (*table, *_parts(key["name"]))
         else:
             continue
@@ -33,4 +33,4 @@ def line_of(text: str, keys: tuple[str, ...]) -> int | None:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in _PART.findall(name))
+    return tuple(part.strip("\"'") for part in re.findall(_PART, name))

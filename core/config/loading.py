@@ -9,7 +9,6 @@ from typing import Any
 
 from ...plugins.errors import ConfigError
 from ...plugins.typed import Unfit, nearest, shown
-from .document import document_layer
 from .file import Broken, find_file
 from .layers import Layer
 from .places import base_of, choose_base, is_usable
@@ -32,7 +31,11 @@ def file_layer(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) 
         file = find_file(path, environ)
     except Broken as error:
         return Layer(faults=[f"{error}; nothing of it is used"])
-    return Layer() if file is None else document_layer(file, environ)
+    if file is None:
+        return Layer()
+    from .document import document_layer  # 1 ms with what it brings, and most agents have no file
+
+    return document_layer(file, environ)
 
 
 def arguments_layer(arguments: Mapping[str, Any]) -> Layer:

@@ -82,11 +82,10 @@ def read_sinks(tables: object, origin_of: Callable[[str], str]) -> tuple[tuple[S
         return _ready_specs(tables), []
     specs, faults = [], []
     for name, table in tables.items():
-        origin = origin_of(name)
         try:
-            specs.append(_spec(str(name), table, origin))
+            specs.append(_spec(str(name), table, origin_of(name)))
         except Unfit as error:
-            faults.append(f"sinks.{name}{error} (in {origin})")
+            faults.append(str(error))
     return tuple(specs), faults
 
 
@@ -104,11 +103,12 @@ def _ready_specs(specs: object) -> tuple[SinkSpec, ...]:
 
 def _spec(name: str, table: object, origin: str) -> SinkSpec:
     if not _NAME.fullmatch(name):
-        raise Unfit(f": the name of a sink is made of {_NAME_RULE}")
+        raise Unfit(f"sinks.{name} (in {origin}) has a name that cannot be used; wanted {_NAME_RULE}")
     if not isinstance(table, Mapping):
-        raise Unfit(f" is {shown(name, table)}; wanted a table with a type")
+        raise Unfit(f"sinks.{name} is {shown(name, table)} (in {origin}); wanted a table with a type")
     options = dict(table)
     kind = options.pop("type", name)
     if not isinstance(kind, str) or not kind.strip():
-        raise Unfit(f".type is {shown('type', kind)}; wanted the name of an installed sink type")
+        wanted = "wanted the name of an installed sink type"
+        raise Unfit(f"sinks.{name}.type is {shown('type', kind)} (in {origin}); {wanted}")
     return SinkSpec(name, read_text(kind).strip(), options, origin)
