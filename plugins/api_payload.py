@@ -47,6 +47,6 @@ class APIPayload:
         values = {attribute.name: getattr(self, attribute.name) for attribute in fields(type(self))}
         return {name: value for name, value in values.items() if value is not None}
 
-    def toas_json(self) -> str:
+    def to_json(self) -> str:
         """Return `to_dict()` as JSON text."""
         return as_json(self.to_dict())

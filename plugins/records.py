@@ -104,7 +104,7 @@ class RunRecord:
         return self.status == "running"
 
     @property
-    def metricsas_json(self) -> str | None:
+    def metrics_json(self) -> str | None:
         """The metrics as JSON text, None when there are none: the column of that name."""
         return json.dumps(dict(self.metrics), ensure_ascii=False) if self.metrics else None
 
@@ -126,7 +126,7 @@ class RunRecord:
         values["coerced"] = list(self.coerced)
         return values
 
-    def toas_json(self) -> str:
+    def to_json(self) -> str:
         """Return `to_dict()` as JSON text."""
         return as_json(self.to_dict())
 
@@ -173,7 +173,7 @@ class RunEvent:
     payload_bytes: bytes | None = field(default=None, kw_only=True, eq=False, repr=False)
 
     @property
-    def payloadas_json(self) -> str | None:
+    def payload_json(self) -> str | None:
         """The payload as JSON text, None when there is none: the column of that name."""
         if self.payload is None:
             return None
@@ -192,7 +192,7 @@ class RunEvent:
             "id": self.id,
         }
 
-    def toas_json(self) -> str:
+    def to_json(self) -> str:
         """Return `to_dict()` as JSON text."""
         return as_json(self.to_dict())
 
