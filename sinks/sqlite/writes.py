@@ -124,7 +124,7 @@ def _update(changed: tuple[str, ...]) -> str:
 
 def load_run(connection: sqlite3.Connection, shape: Shape, run_id: str) -> RunRecord | None:
     """Return what the store knows of a run, None when it knows nothing; of several rows (v7) the newest counts."""
-    cursor = connection.execute(_load(shape.select(), shape.is_run_id_unique), (run_id,))
+    cursor = connection.execute(_load(shape), (run_id,))
     row = cursor.fetchone()
     if row is None:
         return None
@@ -132,8 +132,8 @@ def load_run(connection: sqlite3.Connection, shape: Shape, run_id: str) -> RunRe
 
 
 @lru_cache(maxsize=16)
-def _load(select: str, is_unique: bool) -> str:
-    return f"{select} WHERE r.run_id = ?" + ("" if is_unique else " ORDER BY r.rowid DESC LIMIT 1")
+def _load(shape: Shape) -> str:
+    return f"{shape.select()} WHERE r.run_id = ?" + ("" if shape.is_run_id_unique else " ORDER BY r.rowid DESC LIMIT 1")
 
 
 def save_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> None:
