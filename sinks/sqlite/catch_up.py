@@ -1,0 +1,156 @@
+"""Bring a store up to its journal, in batches that carry their cursor along: it can stop anywhere and go on there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..journal import JournalFile, Reader, journal_files
+from .connection import Opened
+from .cursors import EVENTS, RUNS, Cursor, find_cursor, move_cursor, settle_cursor
+from .event_lines import EventReader, store_events
+from .run_lines import RUN_KINDS, store_run_lines
+
+__all__ = ["EVENTS", "RUNS", "CatchUp", "Writable"]
+
+_FIRST_LINES = 256
+_MOST_LINES = 8192
+_MOST_BYTES = 4 << 20
+_HELD_S = 0.02  # aimed at; the limit for holding the write lock is 0.05
+_WORTH_A_WRITE_BYTES = 1 << 20
+
+
+class Writable(Protocol):
+    """A store that lends its connection, for reading or inside a transaction."""
+
+    def reading(self) -> AbstractContextManager[Opened]:
+        """Lend the connection for queries."""
+        ...
+
+    def writing(self, wait_s: float) -> AbstractContextManager[Opened]:
+        """Lend the connection inside a transaction."""
+        ...
+
+    def checkpoint(self, wait_s: float) -> bool:
+        """Keep what is written aside of the file from growing; return whether it is short now."""
+        ...
+
+
+class CatchUp:
+    """
+    Read what a journal has that a store has not.
+
+    Two passes with cursors of their own: `RUNS` folds the lines about runs and skips events without decoding them,
+    so that it stays fast behind millions of them; `EVENTS` indexes the events. Several processes may catch up at
+    once: whoever comes second finds the cursor moved and goes on from there. What is in the store and not in the
+    journal stays.
+
+    Args:
+        wait_s: how long a batch may wait for the store's write lock.
+    """
+
+    def __init__(self, database: Writable, journal_dir: Path, *, wait_s: float = 1.0) -> None:
+        self._database = database
+        self._journal_dir = journal_dir
+        self._wait_s = wait_s
+        self._lines = {RUNS: _FIRST_LINES, EVENTS: _FIRST_LINES}
+
+    def run(
+        self,
+        *passes: str,
+        deadline_s: float | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> bool:
+        """
+        Catch up with *passes*; return False when *deadline_s* seconds were over before the journal's end.
+
+        What was done until then stays done, and the next call goes on there.
+
+        Args:
+            progress: called after each batch with the count of journal bytes that it covered.
+
+        Raises:
+            Retryable: somebody else held the store for longer than `wait_s`.
+            StoreError: the store cannot be written.
+        """
+        end = None if deadline_s is None else time.monotonic() + deadline_s
+        for kind in passes:
+            for file in journal_files(self._journal_dir):
+                for covered in self._batches(file, kind):
+                    if progress is not None:
+                        progress(covered)
+                    if end is not None and time.monotonic() >= end:
+                        return False
+        return True
+
+    def _batches(self, file: JournalFile, kind: str) -> Iterator[int]:
+        """Store batch after batch of one file; yield the count of bytes that each covered."""
+        while (cursor := self._find(file, kind)) is not None:
+            source = _source(file, cursor)
+            for found in self._batched(source, kind):
+                if not found and source.position - cursor.offset < _WORTH_A_WRITE_BYTES:
+                    return  # only lines of the other pass, which are passed over again in a moment
+                moved = self._stored(cursor, found, source.position)
+                if moved is None:
+                    break  # another process stored these lines; its cursor says where to go on
+                self._database.checkpoint(self._wait_s)
+                yield moved.offset - cursor.offset
+                cursor = moved
+            else:
+                return
+
+    def _find(self, file: JournalFile, kind: str) -> Cursor | None:
+        with self._database.reading() as opened:
+            return find_cursor(opened.connection, file, kind)
+
+    def _batched(self, source: _Source, kind: str) -> Iterator[list[Any]]:
+        """Yield what *source* finds in lists that fit into one transaction; the last one may be empty."""
+        found: list[Any] = []
+        start = source.position
+        for item in source:
+            found.append(item)
+            if len(found) >= self._lines[kind] or source.position - start >= _MOST_BYTES:
+                yield found
+                found, start = [], source.position
+        yield found
+
+    def _stored(self, cursor: Cursor, found: list[Any], position: int) -> Cursor | None:
+        """Store what was *found* behind *cursor* and move it; return None when it had been moved already."""
+        with self._database.writing(self._wait_s) as opened:
+            began = time.monotonic()
+            settled = settle_cursor(opened.connection, cursor)
+            if settled is None:
+                return None
+            _store(opened, settled, found)
+            moved = move_cursor(opened.connection, settled, position)
+        self._adapt(cursor.kind, len(found), time.monotonic() - began)
+        return moved
+
+    def _adapt(self, kind: str, count: int, held_s: float) -> None:
+        """Choose how many lines the next batch has, by how long this one held the lock."""
+        fitting = int(count * _HELD_S / max(held_s, 1e-6))
+        self._lines[kind] = max(1, min(fitting, 2 * self._lines[kind], _MOST_LINES))
+
+
+class _Source(Protocol):
+    """A reader of one pass: yields what it finds, and knows up to where it has read."""
+
+    position: int
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+def _source(file: JournalFile, cursor: Cursor) -> _Source:
+    if cursor.kind == RUNS:
+        return Reader(file, cursor.offset, kinds=RUN_KINDS)
+    return EventReader(file, cursor.offset)
+
+
+def _store(opened: Opened, cursor: Cursor, found: list[Any]) -> None:
+    if cursor.kind == RUNS:
+        store_run_lines(opened.connection, opened.shape, (line for _, _, line in found))
+    else:
+        store_events(opened.connection, opened.shape, cursor, found)

@@ -1,0 +1,113 @@
+"""Remember in the store how far each journal file was read, so that rows and cursor are committed together."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import NamedTuple
+
+import attrs
+from attrs import frozen
+
+from ..journal import JournalFile
+
+__all__ = ["EVENTS", "RUNS", "Cursor", "find_cursor", "move_cursor", "settle_cursor"]
+
+RUNS = "runs"
+EVENTS = "events"
+_OFFSET_BITS = 40  # a file of 1 TB, and four million files, before the id of an event outgrows SQLite's 63 bits
+
+
+@frozen
+class Cursor:
+    """
+    How far one pass has read one file.
+
+    `file_no` is None while the store does not know the file; `replaces` is then the number of the file that had its
+    name before. `is_repeated` says that lines of the file may be indexed already under another number.
+    """
+
+    file: JournalFile
+    kind: str
+    head: str
+    offset: int
+    file_no: int | None
+    replaces: int | None
+    is_repeated: bool
+
+    def event_id(self, offset: int) -> int:
+        """Return the row id of the event whose line begins at *offset*; the same at each reading of the file."""
+        return (self.file_no or 0) << _OFFSET_BITS | offset
+
+
+class _Row(NamedTuple):
+    file_no: int
+    head: str
+    runs_offset: int
+    events_offset: int
+    first_no: int
+
+    def offset(self, kind: str) -> int:
+        return self.runs_offset if kind == RUNS else self.events_offset
+
+
+def find_cursor(connection: sqlite3.Connection, file: JournalFile, kind: str) -> Cursor | None:
+    """
+    Return where the pass *kind* goes on in *file*, None when it has read it all; that costs one look at the file.
+
+    A file whose first line has changed, or that is shorter than it was, is another file and read from its start.
+    """
+    row = _latest(connection, file.name)
+    if row is not None and not file.has_more(row.offset(kind)) and not _is_shorter(file, row):
+        return None
+    head = file.head or ""
+    if row is None:
+        return Cursor(file, kind, head, 0, None, None, is_repeated=".r" in file.name)
+    if row.head not in (head, "") or _is_shorter(file, row):
+        return Cursor(file, kind, head, 0, None, row.file_no, is_repeated=True)
+    is_repeated = ".r" in file.name or row.file_no != row.first_no
+    return Cursor(file, kind, head, row.offset(kind), row.file_no, None, is_repeated)
+
+
+def _latest(connection: sqlite3.Connection, name: str) -> _Row | None:
+    sql = (
+        "SELECT file_no, head, runs_offset, events_offset, min(file_no) OVER () FROM journal_files WHERE name = ? "
+        "ORDER BY file_no DESC LIMIT 1"
+    )
+    row = connection.execute(sql, (name,)).fetchone()
+    return None if row is None else _Row(*row)
+
+
+def _is_shorter(file: JournalFile, row: _Row) -> bool:
+    # A closed file cannot shrink without being damaged, and its size would cost a whole reading.
+    return not file.is_closed and file.size < max(row.runs_offset, row.events_offset)
+
+
+def settle_cursor(connection: sqlite3.Connection, cursor: Cursor) -> Cursor | None:
+    """
+    Return *cursor* with the number of its file, inside a transaction; None when another process was here meanwhile.
+    """
+    row = _latest(connection, cursor.file.name)
+    if cursor.file_no is None:
+        is_as_found = (None if row is None else row.file_no) == cursor.replaces
+        return attrs.evolve(cursor, file_no=_registered(connection, cursor)) if is_as_found else None
+    if row is None or (row.file_no, row.offset(cursor.kind)) != (cursor.file_no, cursor.offset):
+        return None
+    if row.head != cursor.head:  # the first line has got its newline since
+        connection.execute("UPDATE journal_files SET head = ? WHERE file_no = ?", (cursor.head, cursor.file_no))
+    return cursor
+
+
+def _registered(connection: sqlite3.Connection, cursor: Cursor) -> int | None:
+    identity = (cursor.file.name, cursor.head)
+    # A file that came back shorter has the head of the one before, whose row keeps its number: its events are named
+    # by it.
+    retire = "UPDATE journal_files SET head = head || '~' || file_no WHERE name = ? AND head = ?"
+    connection.execute(retire, identity)
+    return connection.execute("INSERT INTO journal_files (name, head) VALUES (?, ?)", identity).lastrowid
+
+
+def move_cursor(connection: sqlite3.Connection, cursor: Cursor, offset: int) -> Cursor:
+    """Put *cursor* forward to *offset*, in the transaction that stores what lies before it."""
+    sql = f"UPDATE journal_files SET {cursor.kind}_offset = ? WHERE file_no = ?"
+    connection.execute(sql, (offset, cursor.file_no))
+    return attrs.evolve(cursor, offset=offset)
