@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from ..plugins.ids import generate_run_id, get_iso8601_timestamp
 from ..plugins.mend import Complaint
 from ..plugins.merge import placeholder
-from ..plugins.records import MetricsUpdate, RunEvent, RunRecord
+from ..plugins.records import MetricsUpdate, RunEvent
 from . import lifecycle
 from .intake import Intake, Settings
 from .live import LiveRun, LiveRuns
+from .machine import host
+from .ownership import Ownership
 from .shield import border
 from .snapshot import snapshot
+from .stored import StoredRuns
 from .tracking import RunContext, Tracking, current_run
 
 if TYPE_CHECKING:
-    from ..plugins.store import RunStore
     from .config import TelemetryConfig
     from .wiring import Setup
 
@@ -38,7 +38,7 @@ def _nothing(*args: Any, **kwargs: Any) -> None:
     """Answer for a call that went wrong."""
 
 
-class TelemetryClient:
+class TelemetryClient(StoredRuns):
     """
     Record runs, events and metrics of agents.
 
@@ -63,7 +63,9 @@ class TelemetryClient:
         self._bus = self._setup.bus
         self._intake = Intake(self.is_strict)
         self._runs = LiveRuns()
-        self._store: RunStore | None = None
+        self._ownership = Ownership(self._setup.state_dir, self._bus, self._setup.open_store)
+        super().__init__(self._setup.open_store, self._ownership.judge)
+        self._ownership.look()
         lifecycle.register(self)
 
     @border(
@@ -90,6 +92,7 @@ class TelemetryClient:
             parent_run_id: the run that this one is part of; the current one when left out.
             fields: further fields of `RunRecord`; unknown ones are kept in its `attributes`.
         """
+        self._ownership.take()
         start_time = get_iso8601_timestamp()
         if run_id is None:
             run_id = generate_run_id(agent_name if isinstance(agent_name, str) else "agent", start_time)
@@ -98,7 +101,7 @@ class TelemetryClient:
             {
                 "start_time": start_time,
                 "agent_owner": self.config.agent_owner,
-                "host": _host(),
+                "host": host(),
                 "parent_run_id": parent_run_id or self._parent_of(run_id),
                 **fields,
                 "run_id": self._intake.text("run_id", run_id),
@@ -211,58 +214,6 @@ class TelemetryClient:
         if link is not None:
             self._bus.publish(link)
 
-    @border(otherwise=lambda self: {"total_runs": 0, "status_counts": {}, "pending_api_posts": 0})
-    def get_stats(self) -> dict[str, Any]:
-        """Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store."""
-        return dict(self._reader().stats())
-
-    @border(otherwise=_nothing)
-    def get_run(self, run_id: str) -> RunRecord | None:
-        """Return the run with this id as it stands now, None when no store knows it."""
-        return self._reader().get_run(run_id)
-
-    def runs(
-        self,
-        *,
-        agent: str | None = None,
-        job: str | None = None,
-        status: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        limit: int | None = 20,
-        where: tuple[str, ...] = (),
-    ) -> Iterator[RunRecord]:
-        """
-        Yield stored runs, newest first.
-
-        Args:
-            since: ISO 8601 text; the first start time that counts.
-            until: ISO 8601 text; the first start time that does not count any more.
-            limit: how many at most; None for all.
-            where: conditions as `metrics.tokens>1000`.
-
-        Raises:
-            StoreError: no store can be read.
-        """
-        from ..plugins.store import RunQuery
-
-        query = RunQuery(agent=agent, job=job, status=status, since=since, until=until, limit=limit, where=where)
-        return self._reader().runs(query)
-
-    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
-        """
-        Yield stored events in the order in which they were written.
-
-        Raises:
-            StoreError: no store can be read.
-        """
-        return self._reader().events(run_id, event_type)
-
-    def _reader(self) -> RunStore:
-        if self._store is None:
-            self._store = self._setup.open_store()
-        return self._store
-
     @border(otherwise=lambda self, timeout_s=5.0: False)
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Bring everything out that sinks still hold, within *timeout_s* seconds; return whether that was done."""
@@ -283,10 +234,11 @@ class TelemetryClient:
     @border(otherwise=_nothing)
     def close(self, timeout_s: float = 2.0) -> None:
         """Let go of files and threads within *timeout_s* seconds; records that come later open them again."""
-        lifecycle.unregister(self)
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        if not len(self._runs):
+            self._ownership.leave(has_open_runs=False)
+            lifecycle.unregister(self)
+        self._ownership.close(timeout_s)
+        self._close_store()
         self._setup.close(timeout_s)
 
     def __enter__(self) -> TelemetryClient:
@@ -299,9 +251,15 @@ class TelemetryClient:
 
     def _forked(self) -> None:
         """Start anew in the child of a fork: the parent's runs stay the parent's."""
-        self._runs.forget_all()
-        self._store = None
+        open_runs = self._runs.forget_all()
+        self._forget_store()
         self._bus.renew_after_fork()
+        self._ownership.forked(open_runs)
+
+    def _exiting(self, deadline_s: float) -> None:
+        """Bring out what is held back and leave word; not closed, for other exit handlers may still log."""
+        self.flush(deadline_s)
+        self._ownership.leave(has_open_runs=len(self._runs) > 0)
 
     def _parent_of(self, run_id: str) -> str | None:
         context = current_run()
@@ -309,6 +267,8 @@ class TelemetryClient:
         return parent if parent != run_id else None
 
     def _warn_of_stranger(self, run_id: str, what: str, detail: str) -> None:
+        if self._ownership.is_inherited(run_id):
+            return
         done = f"{what} {detail!r} is kept"
         if self._runs.has_ended(run_id):
             self._intake.warn(Complaint("run_id", run_id, f"this run has ended; {done}"))
@@ -324,7 +284,7 @@ class TelemetryClient:
             self._intake.warn(Complaint("run_id", run_id, "this run has ended; the second end is kept as an event"))
             self.log_event(run_id, "run_ended_again", {"status": status, **settings.fields, **settings.metrics})
             return
-        if run_id != os.environ.get("TELEMETRY_RUN_ID"):
+        if run_id != os.environ.get("TELEMETRY_RUN_ID") and not self._ownership.is_inherited(run_id):
             self._intake.warn(Complaint("run_id", run_id, "no run of this id was started here; its end is kept"))
         live = LiveRun(placeholder(run_id, get_iso8601_timestamp()))
         # The stores know the start and work out the duration; the id tells it to the second only.
@@ -336,8 +296,3 @@ class TelemetryClient:
     def base_dir(self) -> Path:
         """Where the files of this client lie."""
         return Path(self.config.metrics_dir)
-
-
-@lru_cache(maxsize=1)
-def _host() -> str:
-    return socket.gethostname()

@@ -30,7 +30,7 @@ def _at_exit() -> None:
     # Flushed, not closed: other atexit handlers and __del__ methods may still log, and those records count.
     end = time.monotonic() + _EXIT_S
     for client in list(_clients):
-        client.flush(max(0.0, end - time.monotonic()))
+        attempt(client._exiting, max(0.0, end - time.monotonic()))
 
 
 def _in_child() -> None:

@@ -102,7 +102,9 @@ class LiveRuns:
         """Whether the run was ended here, as far as is remembered."""
         return run_id in self._ended
 
-    def forget_all(self) -> None:
-        """Own no run any more: in the child of a fork they are the parent's."""
+    def forget_all(self) -> list[str]:
+        """Own no run any more, in the child of a fork they are the parent's; return the ids of those that were open."""
+        open_runs = list(self._live)
         self._live = {}
         self._ended = OrderedDict()
+        return open_runs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -50,6 +51,12 @@ class Setup:
             if failure is not None:
                 del self.sinks[name]
                 self.faults.append(str(failure))
+
+    @property
+    def state_dir(self) -> Path | None:
+        """Where claims, cursors and locks lie; None when no sink of this set-up can be read, so keeps no files."""
+        readable = any(hasattr(sink, "open_store") for sink in self.sinks.values())
+        return self.config.metrics_dir / "state" if readable else None
 
     def open_store(self) -> RunStore:
         """

@@ -1,0 +1,94 @@
+"""Answer an agent's questions about what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..plugins.records import RunEvent, RunRecord
+from ..plugins.store import RunQuery, RunStore
+from .shield import border
+
+__all__ = ["StoredRuns"]
+
+
+def _nothing(*args: Any, **kwargs: Any) -> None:
+    """Answer for a question that could not be answered."""
+
+
+class StoredRuns:
+    """
+    The reading half of the client; the store is opened at the first question.
+
+    Args:
+        open_store: opens the store of the client's set-up.
+        judge: writes the verdicts on dead runs, so that none is told to be running.
+    """
+
+    def __init__(self, open_store: Callable[[], RunStore], judge: Callable[[], None]) -> None:
+        self._open_store = open_store
+        self._judge = judge
+        self._store: RunStore | None = None
+
+    @border(otherwise=lambda self: {"total_runs": 0, "status_counts": {}, "pending_api_posts": 0})
+    def get_stats(self) -> dict[str, Any]:
+        """Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store."""
+        return dict(self._up_to_date().stats())
+
+    @border(otherwise=_nothing)
+    def get_run(self, run_id: str) -> RunRecord | None:
+        """Return the run with this id as it stands now, None when no store knows it."""
+        return self._up_to_date().get_run(run_id)
+
+    def runs(
+        self,
+        *,
+        agent: str | None = None,
+        job: str | None = None,
+        status: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = 20,
+        where: tuple[str, ...] = (),
+    ) -> Iterator[RunRecord]:
+        """
+        Yield stored runs, newest first.
+
+        Args:
+            since: ISO 8601 text; the first start time that counts.
+            until: ISO 8601 text; the first start time that does not count any more.
+            limit: how many at most; None for all.
+            where: conditions as `metrics.tokens>1000`.
+
+        Raises:
+            StoreError: no store can be read.
+        """
+        query = RunQuery(agent=agent, job=job, status=status, since=since, until=until, limit=limit, where=where)
+        return self._up_to_date().runs(query)
+
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
+        """
+        Yield stored events in the order in which they were written.
+
+        Raises:
+            StoreError: no store can be read.
+        """
+        return self._reader().events(run_id, event_type)
+
+    def _up_to_date(self) -> RunStore:
+        self._judge()
+        return self._reader()
+
+    def _reader(self) -> RunStore:
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store
+
+    def _close_store(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+
+    def _forget_store(self) -> None:
+        # In the child of a fork the connection is the parent's: closing it here could free the parent's locks.
+        self._store = None
