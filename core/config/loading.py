@@ -76,9 +76,8 @@ def settled(layers: Sequence[Layer]) -> dict[str, Any]:
     faults += refusals
     for name in _BELOW_BASE:
         if name in values and not is_usable(values[name] if name == "ndjson_dir" else values[name].parent):
-            faults.append(
-                f"{name} is {shown(name, values.pop(name))} (in {origins.pop(name)}); wanted a place to write"
-            )
+            place = f"{name} is {os.fspath(values.pop(name))!r} (in {origins.pop(name)})"
+            faults.append(f"{place}; wanted a place that this user can write")
     return {**completed(values, base), "origins": origins, "faults": tuple(faults)}
 
 
