@@ -91,14 +91,15 @@ def _structured(cls: type[T], values: Mapping[str, Any]) -> tuple[T | None, list
 
     try:
         return strict_converter().structure(values, cls), []
-    except cattrs.StructureHandlerNotFoundError as error:
-        raise PluginError(
-            f"{cls.__qualname__} of {cls.__module__} has a type that no file can hold: {error}"
-        ) from error
     except NameError as error:
         raise PluginError(f"The types of {cls.__qualname__} in {cls.__module__} cannot be read: {error}") from error
     except cattrs.BaseValidationError as error:
-        return None, list(_leaves(error, ()))
+        leaves = list(_leaves(error, ()))
+    for at, leaf in leaves:
+        if isinstance(leaf, cattrs.StructureHandlerNotFoundError):
+            place = f"{cls.__qualname__}.{'.'.join(map(str, at))} of {cls.__module__}"
+            raise PluginError(f"{place} has a type that no file can hold: {leaf}")
+    return None, leaves
 
 
 def _leaves(error: BaseException, at: Place) -> Iterator[tuple[Place, BaseException]]:

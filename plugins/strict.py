@@ -59,7 +59,7 @@ _LISTS: Mapping[Any, Callable[[list[Any]], Any]] = {
 @functools.cache
 def strict_converter() -> cattrs.Converter:
     """Return the converter; made once a process."""
-    converter = cattrs.Converter(detailed_validation=True)
+    converter = cattrs.Converter(detailed_validation=True, structure_fallback_factory=_instance_hook)
     for kind, read in _READERS.items():
         converter.register_structure_hook(kind, _ignoring_type(read))
     for kind in _TIMES:
@@ -115,6 +115,19 @@ def _chosen(value: Any, choices: list[Any]) -> Any:
     words = [choice for choice in choices if isinstance(choice, str)]
     hint = nearest(value, words) if type(value) is str else ""
     raise Unfit(f"wanted one of {', '.join(map(repr, choices))}{hint}")
+
+
+def _instance_hook(kind: Any) -> Hook:
+    """Return the hook for a type that no file can hold: a program may pass an object of it all the same."""
+    if not isinstance(kind, type):
+        raise cattrs.StructureHandlerNotFoundError(f"{kind!r} is unknown", type_=kind)
+
+    def structure(value: Any, _kind: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        raise Unfit(f"wanted an object of type {kind.__name__}, which only a program can pass")
+
+    return structure
 
 
 def _record_hook(converter: cattrs.Converter, kind: Any) -> Hook:
