@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -53,7 +54,7 @@ def agent_of(run_id: str) -> str:
 
 def _with_run(known: RunRecord, line: RunRecord) -> RunRecord:
     if line.is_running:
-        return _completed(known, _filled(known, line, first=_values(line, _IDENTITY)))
+        return _completed(known, _filled(known, line, first={**_values(line, _IDENTITY), **_first_origin(known, line)}))
     if known.is_running or (known.verdict and not line.verdict):
         return _completed(known, _filled(line, known, first=_values(known, _IDENTITY)))
     return _completed(known, _filled(known, line, first={}))
@@ -64,19 +65,25 @@ def _values(run: RunRecord, names: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and value != "unknown"}
 
 
+def _first_origin(known: RunRecord, line: RunRecord) -> dict[str, Any]:
+    # Whose run it is, not who was the first to speak of it: a verdict is only written on runs of the dead writer.
+    if not known.is_running or known.writer is not None:
+        return {}
+    return {name: getattr(line, name) for name in _ORIGIN}
+
+
 def _filled(winner: RunRecord, other: RunRecord, first: dict[str, Any]) -> RunRecord:
     """Return *winner* with *first* put over it, and what it leaves open taken from *other*."""
-    changes = {
-        name: getattr(other, name)
-        for name, default in _DEFAULTS.items()
-        if name not in _FIXED and getattr(winner, name) == default
-    }
+    both = zip(_FILLABLE, _fillable_values(winner), _fillable_values(other), strict=True)
+    changes = {name: value for (name, default), own, value in both if own == default and value != default}
     changes["metrics"] = {**other.metrics, **winner.metrics}
     changes["attributes"] = {**other.attributes, **winner.attributes}
     return attrs.evolve(winner, **{**changes, **first})
 
 
 _FIXED = frozenset(("run_id", "schema_version", "metrics", "attributes", *_RESULT, *_ORIGIN))
+_FILLABLE = tuple((name, default) for name, default in _DEFAULTS.items() if name not in _FIXED)
+_fillable_values = attrgetter(*(name for name, _ in _FILLABLE))
 
 
 def _completed(before: RunRecord, run: RunRecord) -> RunRecord:
