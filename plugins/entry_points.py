@@ -32,7 +32,8 @@ class PluginEntry:
     version: str
 
     def __str__(self) -> str:
-        return f"{self.name!r} of {self.distribution} {self.version} ({self.module}:{self.attribute})"
+        place = f"{self.module}:{self.attribute}" if self.attribute else self.module
+        return f"{self.name!r} of {self.distribution} {self.version} ({place})"
 
 
 @functools.cache

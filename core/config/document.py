@@ -86,7 +86,9 @@ def _take_sinks(layer: Layer, tables: object, file: ConfigFile) -> None:
         return
     layer.faults += faults
     if specs:
-        layer.values["sinks"] = tuple(evolve(spec, left_out=_left_out(spec, file)) for spec in specs)
+        layer.values["sinks"] = tuple(
+            evolve(spec, left_out=_left_out(spec, file), folder=layer.folder) for spec in specs
+        )
         layer.origins["sinks"] = file.origin("sinks")
 
 

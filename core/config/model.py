@@ -147,6 +147,20 @@ class TelemetryConfig:
             raise ConfigError(told(config.faults), config.faults)
         return config
 
+    def changed(self, **arguments: Any) -> TelemetryConfig:
+        """
+        Return a copy with *arguments* set; what is derived from them, such as the database's place, is derived anew.
+
+        Raises:
+            ConfigError: an argument does not fit or is unknown; all faults at once.
+        """
+        unknown = arguments_layer(dict.fromkeys(arguments)).faults
+        if unknown:
+            raise ConfigError(told(unknown), tuple(unknown))
+        set_before = {name: value for name, value in self._given().items() if self.origins[name] != DEFAULT_ORIGIN}
+        origins = {**self.origins, **dict.fromkeys(arguments, ARGUMENT_ORIGIN)}
+        return type(self)(**(set_before | arguments), origins=origins, faults=self.faults)
+
     @property
     def base_dir(self) -> Path:
         """The same as `metrics_dir`."""

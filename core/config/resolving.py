@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, fields, frozen
 
 from ...plugins.discovery import SinkType, load_sink_type
 from ...plugins.errors import ConfigError, PluginError
 from ...plugins.options import read_options
+from .places import absolute
 from .sinks import SinkSpec
 
 __all__ = ["ResolvedSink", "build_options", "resolve_sink"]
@@ -65,10 +67,24 @@ def build_options(spec: SinkSpec, cls: type[Any] | None) -> tuple[Any, tuple[str
     if cls is None:
         sentence = "{}.{} is no known option (in {}); sinks of type {!r} take none"
         return None, tuple(sentence.format(path, key, spec.origin, spec.type) for key in spec.options)
-    if spec.is_typed:
-        try:
-            return cls(**spec.options), ()  # without cattrs, which takes 10 to 30 ms to import
-        except (TypeError, ValueError):
-            # Something does not fit after all, such as a URL out of the environment; below it is said what.
-            return read_options(cls, spec.options, path=path, origin=spec.origin)
-    return read_options(cls, spec.options, path=path, origin=spec.origin)
+    typed = _typed_options(spec, cls)
+    if typed is not None:
+        return typed, ()
+    options, faults = read_options(cls, spec.options, path=path, origin=spec.origin)
+    return _anchored(options, spec), faults
+
+
+def _typed_options(spec: SinkSpec, cls: type[Any]) -> Any:
+    # Without cattrs, which takes 10 to 30 ms to import; the default sinks all come this way.
+    try:
+        return cls(**spec.options) if spec.is_typed else None
+    except (TypeError, ValueError):
+        return None  # a URL out of the environment may be refused; read strictly, the fault gets its sentence
+
+
+def _anchored(options: Any, spec: SinkSpec) -> Any:
+    """Return *options* with the paths that were set made absolute, so that they mean the same wherever we start."""
+    given = {attribute.alias: getattr(options, attribute.name) for attribute in fields(type(options))}
+    paths = {name: absolute(path, spec.folder) for name, path in given.items() if isinstance(path, Path)}
+    changed = {name: path for name, path in paths.items() if name in spec.options and path != given[name]}
+    return evolve(options, **changed) if changed else options

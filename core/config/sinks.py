@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -29,8 +30,9 @@ class SinkSpec:
     One sink as the configuration names it; its class is not loaded yet.
 
     `options` are plain values as they stand in a file. `is_typed` says that the platform set them itself, with the
-    types that the sink wants; `left_out` names options that were set, but to a variable that is not there. repr and
-    str only name the options, because the sink alone knows which are secret.
+    types that the sink wants; `left_out` names options that were set, but to a variable that is not there; `folder`
+    is what relative paths among them start from, None for the working directory. repr and str only name the options,
+    because the sink alone knows which are secret.
     """
 
     name: str
@@ -39,6 +41,7 @@ class SinkSpec:
     origin: str = "default"
     is_typed: bool = field(default=False, repr=False)
     left_out: tuple[str, ...] = field(default=(), repr=False)
+    folder: Path | None = field(default=None, repr=False)
 
 
 _DEFAULTS = (SinkSpec("ndjson", "ndjson", is_typed=True), SinkSpec("sqlite", "sqlite", is_typed=True))

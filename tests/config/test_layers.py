@@ -189,6 +189,23 @@ def test_copies_keep_the_value(folder, write):
     assert config != attrs.evolve(config, disabled=True)
 
 
+def test_changed_copy(folder, write):
+    """What was set stays, what was derived follows, and the change is an argument."""
+    path = write('base_dir = "old"\nagent_owner = "me"\nndjson_dir = "lines"\nnope = 1\n[sinks.raw]\ntype = "ndjson"\n')
+    config = TelemetryConfig.load()
+
+    changed = config.changed(metrics_dir=folder / "new", disabled=True)
+
+    assert (folder / "new", folder / "new/db/telemetry.sqlite") == (changed.metrics_dir, changed.database_path)
+    assert (folder / "lines", "me", True) == (changed.ndjson_dir, changed.agent_owner, changed.disabled)
+    assert ("argument", f"{path}:2") == (changed.origins["metrics_dir"], changed.origins["agent_owner"])
+    assert (config.sinks, config.faults) == (changed.sinks, changed.faults)
+    with pytest.raises(ConfigError, match=r"^metric_dir is no known setting .* did you mean 'metrics_dir'\?$"):
+        config.changed(metric_dir="x")
+    with pytest.raises(ConfigError, match=r"^disabled is 'no' \(in argument\); wanted true or false$"):
+        config.changed(disabled="no")
+
+
 class TestSinks:
     """Which sinks run."""
 
