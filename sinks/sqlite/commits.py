@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from ...plugins.commit_link import CommitLink
 from .shapes import quoted
 
 __all__ = ["COMMIT_COLUMNS", "commits_of", "save_commit"]
@@ -16,31 +17,17 @@ COMMIT_COLUMNS: tuple[str, ...] = (
 """The columns of commits that a link fills, in order."""
 
 
-def save_commit(
-    connection: sqlite3.Connection,
-    run_id: str,
-    commit_hash: str,
-    agent_name: str | None = None,
-    repo: str | None = None,
-    branch: str | None = None,
-    commit_date: str | None = None,
-    author: str | None = None,
-    message: str | None = None,
-    files_changed: int | None = None,
-    insertions: int | None = None,
-    deletions: int | None = None,
-) -> None:
+def save_commit(connection: sqlite3.Connection, link: CommitLink) -> None:
     """
-    Link a commit to a run, without commit of the transaction; what is None overwrites nothing.
+    Put *link* into the open transaction; what it does not know overwrites nothing.
 
     The table `commits` has room for one run a commit: the last one linked. `run_commits` keeps every link, since
     all runs of a day may stand at the same commit.
     """
-    values = (run_id, agent_name, repo, branch, commit_date, author, message, files_changed, insertions, deletions)
-    row = dict(zip(COMMIT_COLUMNS, (commit_hash, *values), strict=True))
     known = {name for _, name, *_ in connection.execute("PRAGMA table_info(commits)")}
-    _keep_link(connection, run_id, commit_hash)
-    _upsert(connection, {name: value for name, value in row.items() if value is not None and name in known})
+    row = {name: getattr(link, name) for name in COMMIT_COLUMNS if name in known}
+    _keep_link(connection, link.run_id, link.commit_hash)
+    _upsert(connection, {name: value for name, value in row.items() if value is not None})
 
 
 def _keep_link(connection: sqlite3.Connection, run_id: str, commit_hash: str) -> None:

@@ -7,14 +7,14 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 
 from ...plugins.errors import Retryable, StoreError
 from . import forks, opening
-from .faults import Damaged, named
+from .faults import Damaged
 from .file_lock import FileLock
 from .opening import Opened
 from .quarantine import set_aside
+from .transaction import Transaction
 
 __all__ = ["CHECKPOINT_BYTES", "Damaged", "Database", "Opened", "Transaction"]
 
@@ -226,77 +226,3 @@ class Database:
             pass  # the folder is gone, and the WAL with it
         finally:
             self.drop()
-
-
-class Transaction:
-    """
-    Lend the connection of a `Database` for one piece of work.
-
-    A class and not a generator: three nested context managers cost 5 us a write, this one costs 1.
-    """
-
-    __slots__ = ("_database", "_has_file_lock", "_is_writing", "_opened", "_wait_s")
-
-    def __init__(self, database: Database, wait_s: float, *, is_writing: bool) -> None:
-        self._database = database
-        self._wait_s = wait_s
-        self._is_writing = is_writing
-        self._has_file_lock = False
-        self._opened: Opened | None = None
-
-    def __enter__(self) -> Opened:
-        self._database.take(self._wait_s)
-        try:
-            self._opened = self._database.opened(self._wait_s)
-            if self._is_writing:
-                self._begin(self._opened.connection)
-        except BaseException as error:
-            self._leave(error)
-            raise
-        return self._opened
-
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        self._database.lock_file(self._wait_s)
-        self._has_file_lock = True
-        connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None and self._is_writing:
-            error = self._commit()
-        self._leave(error)
-
-    def _commit(self) -> sqlite3.Error | None:
-        try:
-            self._connection().execute("COMMIT")
-        except sqlite3.Error as error:
-            return error
-        return None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            raise RuntimeError("a Transaction must be entered before it is left")
-        return self._opened.connection
-
-    def _leave(self, error: BaseException | None) -> None:
-        """Undo what is open, let everybody in again, and say what *error* means for the store."""
-        failure = named(error, self._database.path) if isinstance(error, sqlite3.Error | OSError) else None
-        try:
-            if error is not None and self._opened is not None:
-                self._undo(self._opened.connection, failure)
-        finally:
-            if self._has_file_lock:
-                self._database.unlock_file()
-            self._database.give_back()
-        if failure is not None:
-            raise failure from error
-
-    def _undo(self, connection: sqlite3.Connection, failure: Exception | None) -> None:
-        try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._database.drop()  # closing rolls back whatever is left
-        if failure is not None and not isinstance(failure, Retryable):
-            self._database.drop()  # the next use looks at the file anew: it may have another shape by now

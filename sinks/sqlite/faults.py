@@ -5,9 +5,18 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from ...plugins.errors import Retryable, StoreError, TelemetryError
+from ...plugins.errors import Refused, Retryable, StoreError, TelemetryError
 
-__all__ = ["Damaged", "named"]
+__all__ = ["NAMED", "Damaged", "named"]
+
+NAMED = (sqlite3.Error, OSError, OverflowError, UnicodeError)
+"""What a store may raise for a reason of its own; anything else is a fault of ours."""
+
+# A number beyond 64 bits, a lone surrogate, a value that a check forbids: the next try would end the same way.
+_OF_THE_RECORD = (
+    *(OverflowError, UnicodeError),
+    *(sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.ProgrammingError),
+)
 
 _BUSY = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL))
 _DAMAGED = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
@@ -21,12 +30,14 @@ class Damaged(StoreError):
     """
 
 
-def named(error: sqlite3.Error | OSError, path: Path) -> TelemetryError:
+def named(error: Exception, path: Path) -> TelemetryError:
     """Return the error of our family that says what *error* means for the store at *path*."""
     # Extended codes carry the primary one in the low byte. What sqlite3 raises by itself has no code.
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in _BUSY:
         return Retryable(f"{path} is locked by another program")
+    if isinstance(error, _OF_THE_RECORD):
+        return Refused(f"{path} takes no such record: {error}")
     if code in _DAMAGED:
         return Damaged(f"{path} is damaged: {error}")
     return StoreError(f"{path} cannot be used: {error} ({type(error).__name__}); the journal keeps every record")

@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS run_extras (
     writer TEXT,
     seq INTEGER,
     coerced_json TEXT
-);
+) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS idx_extras_parent ON run_extras (parent_run_id) WHERE parent_run_id IS NOT NULL;
 CREATE TABLE IF NOT EXISTS run_commits (
     run_id TEXT NOT NULL,

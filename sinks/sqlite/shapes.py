@@ -113,22 +113,25 @@ class Shape:
         said = list(self.statuses.values())
         return {word: status for status, word in self.statuses.items() if said.count(word) == 1}
 
+    @property
+    def source(self) -> str:
+        """The tables as they stand behind FROM; they are called `r` (agent_runs) and, where it exists, `x` (run_extras)."""
+        has_extras = "run_extras" in self.tables
+        return "agent_runs AS r" + (" LEFT JOIN run_extras AS x ON x.run_id = r.run_id" if has_extras else "")
+
     def select(self, columns: str | None = None) -> str:
         """
         Return `SELECT ... FROM ...` of all runs with what the platform adds, also where the view is missing.
-
-        The tables are called `r` (agent_runs) and `x` (run_extras), for what the caller adds behind.
 
         Args:
             columns: SQL in place of the list of agent_runs' columns.
         """
         names = [columns] if columns else [f"r.{quoted(name)}" for name in self.columns if name != "parent_run_id"]
-        if "run_extras" not in self.tables:
-            parent = ["r.parent_run_id"] if "parent_run_id" in self.columns else []
-            return f"SELECT {', '.join(names + parent)} FROM agent_runs AS r"
-        extras = [self._extra(name) for name in EXTRA_COLUMNS]
-        source = "agent_runs AS r LEFT JOIN run_extras AS x ON x.run_id = r.run_id"
-        return f"SELECT {', '.join(names + extras)} FROM {source}"
+        if "run_extras" in self.tables:
+            names += [self._extra(name) for name in EXTRA_COLUMNS]
+        elif "parent_run_id" in self.columns:
+            names.append("r.parent_run_id")
+        return f"SELECT {', '.join(names)} FROM {self.source}"
 
     def _extra(self, name: str) -> str:
         if name == "parent_run_id" and name in self.columns:

@@ -1,0 +1,104 @@
+"""Lend a store's connection for one piece of work, and leave no lock and no half transaction behind it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol
+
+from ...plugins.errors import Refused, Retryable
+from .faults import NAMED, named
+from .opening import Opened
+
+__all__ = ["Transaction"]
+
+
+class _Lockable(Protocol):
+    path: Path
+
+    def take(self, wait_s: float) -> None: ...
+
+    def give_back(self) -> None: ...
+
+    def lock_file(self, wait_s: float) -> None: ...
+
+    def unlock_file(self) -> None: ...
+
+    def opened(self, wait_s: float) -> Opened: ...
+
+    def drop(self) -> None: ...
+
+
+class Transaction:
+    """
+    Lend the connection of a `Database` for one piece of work.
+
+    A class and not a generator: three nested context managers cost 5 us a write, this one costs 1.
+    """
+
+    __slots__ = ("_database", "_has_file_lock", "_is_writing", "_opened", "_wait_s")
+
+    def __init__(self, database: _Lockable, wait_s: float, *, is_writing: bool) -> None:
+        self._database = database
+        self._wait_s = wait_s
+        self._is_writing = is_writing
+        self._has_file_lock = False
+        self._opened: Opened | None = None
+
+    def __enter__(self) -> Opened:
+        self._database.take(self._wait_s)
+        try:
+            self._opened = self._database.opened(self._wait_s)
+            if self._is_writing:
+                self._begin(self._opened.connection)
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self._opened
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        self._database.lock_file(self._wait_s)
+        self._has_file_lock = True
+        connection.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._is_writing:
+            error = self._commit()
+        self._leave(error)
+
+    def _commit(self) -> sqlite3.Error | None:
+        try:
+            self._connection().execute("COMMIT")
+        except sqlite3.Error as error:
+            return error
+        return None
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            raise RuntimeError("a Transaction must be entered before it is left")
+        return self._opened.connection
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Undo what is open, let everybody in again, and say what *error* means for the store."""
+        failure = named(error, self._database.path) if isinstance(error, NAMED) else None
+        try:
+            if error is not None and self._opened is not None:
+                self._undo(self._opened.connection, failure)
+        finally:
+            if self._has_file_lock:
+                self._database.unlock_file()
+            self._database.give_back()
+        if failure is not None:
+            raise failure from error
+
+    def _undo(self, connection: sqlite3.Connection, failure: Exception | None) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._database.drop()  # closing rolls back whatever is left
+        if failure is not None and not isinstance(failure, Retryable | Refused):
+            self._database.drop()  # the next use looks at the file anew: it may have another shape by now
