@@ -25,6 +25,7 @@ from .shield import attempt
 
 __all__ = ["Bus", "Delivery"]
 
+Route = tuple[str, Callable[[Callable[[Any], Any], Any], bool], Callable[[Any], Any]]
 Processor = Callable[[Record], Record | None]
 _complaints = Complaints(logging.getLogger("telemetry.bus"))
 _HOOK_OF = {
@@ -77,7 +78,7 @@ class Bus:
     _plugins: pluggy.PluginManager = field(factory=lambda: _new_manager())
     _gates: dict[str, Gate] = field(factory=dict)
     _contexts: dict[str, SinkContext] = field(factory=dict)
-    _routes: dict[Any, tuple[tuple[Gate, Callable[[Any], Any]], ...]] = field(factory=dict)
+    _routes: dict[Any, tuple[Route, ...]] = field(factory=dict)
     _processors: tuple[tuple[str, Processor], ...] = ()
     _is_closed: bool = False
     dropped: int = 0
@@ -157,8 +158,11 @@ class Bus:
         kind: Any = type(record)
         if isinstance(record, RunRecord):
             kind = "started" if record.is_running else "ended"
-        failed = [gate.name for gate, act in self._routes.get(kind, ()) if not gate.deliver(act, record)]
-        return Delivery(tuple(failed)) if failed else _COMPLETE
+        failed: tuple[str, ...] = ()
+        for name, deliver, act in self._routes.get(kind, ()):
+            if not deliver(act, record):
+                failed = (*failed, name)
+        return Delivery(failed) if failed else _COMPLETE
 
     def _drop(self, record: Record) -> Delivery:
         self.dropped += 1
@@ -190,7 +194,7 @@ class Bus:
     def _build_routes(self) -> None:
         self._routes = {
             kind: tuple(
-                (gate, self._caller(name, hook, argument))
+                (name, gate.way, self._act(name, hook, argument))
                 for name, gate in self._gates.items()
                 if self._has(name, hook)
             )
@@ -206,13 +210,22 @@ class Bus:
         caller = getattr(self._plugins.hook, hook)
         return any(implementation.plugin_name == name for implementation in caller.get_hookimpls())
 
-    def _caller(self, name: str, hook: str, argument: str | None) -> Callable[[Any], Any]:
+    def _caller(self, name: str, hook: str, argument: str | None) -> Callable[[Any], list[Any]]:
         # One gate per sink: pluggy stops at the first hookimpl that raises, and the rest would get nothing.
         others = [plugin for other, plugin in self._plugins.list_name_plugin() if other != name]
         caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
         if argument is None:
             return lambda _: caller()
         return lambda value: caller(**{argument: value})
+
+    def _act(self, name: str, hook: str, argument: str) -> Callable[[Any], Any]:
+        """Return what hands a record to one sink; its result means nothing."""
+        found = [each for each in getattr(self._plugins.hook, hook).get_hookimpls() if each.plugin_name == name]
+        if len(found) == 1 and found[0].argnames == (argument,) and not (found[0].wrapper or found[0].hookwrapper):
+            # One plain implementation is all that this gate can ever call, and pluggy has checked it; its call
+            # machinery, there to join several, would be 1.3 us of a log_event() of 8 us.
+            return found[0].function  # type: ignore[no-any-return]
+        return self._caller(name, hook, argument)
 
     def flush(self, deadline_s: float) -> bool:
         """Ask every sink to bring out what it holds, within *deadline_s* seconds in all; return whether all did."""

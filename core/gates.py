@@ -24,9 +24,10 @@ class Gate:
         self.name = name
         self.guard = Guard(name)
 
-    def deliver(self, act: Callable[[Any], Any], record: Any) -> bool:
-        """Call *act* with *record*; return whether the sink took it."""
-        return self.guard.call(act, record)
+    @property
+    def way(self) -> Callable[[Callable[[Any], Any], Any], bool]:
+        """What takes (act, record) and returns whether the sink took it: here the guard itself, at no further cost."""
+        return self.guard.call
 
     def drain(self, deadline_s: float) -> bool:
         """Wait until nothing is queued; return whether that came true within *deadline_s* seconds."""
@@ -56,6 +57,11 @@ class BackgroundGate(Gate):
         self._queue: deque[tuple[Callable[[Any], Any], Any, threading.Event | None]] = deque()
         self._is_slow = False
         self._thread_id: int | None = None
+
+    @property
+    def way(self) -> Callable[[Callable[[Any], Any], Any], bool]:
+        """What takes (act, record) and returns whether it was queued."""
+        return self.deliver
 
     def deliver(self, act: Callable[[Any], Any], record: Any) -> bool:
         """Queue *record* and wait up to 50 ms for the sink to take it."""

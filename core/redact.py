@@ -59,11 +59,12 @@ _RUN_TEXTS = tuple(
 )
 _COMMIT_TEXTS = ("run_id", "commit_hash", "agent_name", "repo", "branch", "commit_date", "author", "message")
 _MOST_WORDS = 10_000
+_SHORTEST_TOKEN = 14  # `basic` with eight characters; what matches in less room has a `=` or a `:` in it
 _IDS = frozenset(("run_id", "parent_run_id"))
 
 
 def _may_hold_secret(text: str) -> bool:
-    """Return False only when no key and no shape can match: 2 us instead of a walk of 5 us and more."""
+    """Return False only when no key and no shape can match: 1 to 2 us instead of a walk of 5 us and more."""
     t = text.lower()
     # `in` on str takes 80 ns a word here; on bytes 290 ns, and one regular expression for all 3.6 us.
     # fmt: off
@@ -98,6 +99,7 @@ class Redactor:
         )
         self._known_keys: dict[str, bool] = {}
         self._clean_words: set[str] = set()
+        self._clean_keys: set[str] = set()
 
     def __call__(self, record: Record) -> Record:
         """Return *record* without secrets."""
@@ -116,13 +118,36 @@ class Redactor:
             changes = self._texts(event, ("run_id", "event_type"))
             if not changes:
                 self._remember(event.run_id, event.event_type)
-        if event.payload is not None and self._is_suspicious((event.payload_bytes or encode(event.payload)).decode()):
+        if event.payload is not None and not self._is_plainly_clean(event.payload, event.payload_bytes):
             clean = self._value(event.payload)
             if clean != event.payload:
                 changes |= {"payload": clean, "payload_bytes": None}
         if event.coerced and (notes := self._notes(event.coerced)) != event.coerced:
             changes["coerced"] = notes
         return attrs.evolve(event, **changes) if changes else event
+
+    def _is_plainly_clean(self, payload: Any, text: bytes | None) -> bool:
+        """Return True when a quick look is enough to see that there is no secret; False means "walk it"."""
+        if type(payload) is not dict:
+            return not self._is_suspicious((text or encode(payload)).decode())
+        # Keys repeat from event to event and short values hold no token, so mostly little text is left to search:
+        # 1.5 us for six fields, against 2.4 us for a search of the whole JSON.
+        texts: list[str] = []
+        for key, item in payload.items():
+            if key not in self._clean_keys:
+                return self._is_clean_with_new_keys(payload, text)
+            if type(item) is str:
+                if len(item) >= _SHORTEST_TOKEN or "=" in item or ":" in item:
+                    texts.append(item)
+            elif type(item) is dict or (type(item) is list and not _gather(item, texts)):
+                return not self._is_suspicious((text or encode(payload)).decode())
+        return not texts or not self._is_suspicious("\n".join(texts))
+
+    def _is_clean_with_new_keys(self, payload: dict[str, Any], text: bytes | None) -> bool:
+        for key in payload:
+            if len(self._clean_keys) < _MOST_WORDS and not self._is_secret(key) and self._text(key) == key:
+                self._clean_keys.add(key)
+        return not self._is_suspicious((text or encode(payload)).decode())
 
     def _remember(self, *words: str) -> None:
         if len(self._clean_words) >= _MOST_WORDS:
@@ -191,6 +216,17 @@ class Redactor:
             if len(self._known_keys) < _MOST_WORDS:  # keys may be made up without end
                 self._known_keys[key] = known
         return known
+
+
+def _gather(items: Iterable[Any], texts: list[str]) -> bool:
+    """Add those texts in *items* to *texts* where a secret has room; return False when something is nested deeper."""
+    for item in items:
+        if type(item) is str:
+            if len(item) >= _SHORTEST_TOKEN or "=" in item or ":" in item:
+                texts.append(item)
+        elif type(item) is list or type(item) is dict:
+            return False
+    return True
 
 
 def _has_secret_words(key: str) -> bool:
