@@ -58,7 +58,8 @@ def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -
     if named:
         return read_file(absolute(Path(named).expanduser()))
     for candidate in _candidates(environ):
-        if candidate.is_file() and _concerns_us(candidate):
+        # Not Path.is_file(), which raises where a directory on the way is closed to us, such as another user's home.
+        if os.path.isfile(candidate) and _concerns_us(candidate):
             _refuse_planted(candidate)
             found = read_file(candidate)
             if found.path.name != _PROJECT_FILE or found.table:
@@ -96,8 +97,8 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
 def _project_folders() -> list[Path]:
     try:
         here = Path.cwd()
-    except FileNotFoundError:
-        return []  # the working directory was deleted
+    except OSError:
+        return []  # the working directory was deleted, or a directory above it is closed
     folders = [here, *here.parents]
     for depth, folder in enumerate(folders, start=1):
         if any(os.path.lexists(folder / mark) for mark in _REPOSITORY_MARKS):
@@ -118,7 +119,10 @@ def _refuse_planted(path: Path) -> None:
     """Refuse a found file that another user may have put there: it could send our records anywhere."""
     if os.name != "posix":
         return
-    owner, folder = path.stat().st_uid, path.parent.stat()
+    try:
+        owner, folder = path.stat().st_uid, path.parent.stat()
+    except OSError as error:
+        raise Broken(f"{path} cannot be read: {error.strerror}") from error
     if owner not in (os.geteuid(), 0) and folder.st_mode & stat.S_IWOTH:
         raise Broken(f"{path} is not read: another user owns it, in a directory that everybody can write")
 

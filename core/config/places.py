@@ -31,8 +31,8 @@ def absolute(path: Path, folder: Path | None = None) -> Path:
         return folder / path
     try:
         return Path.cwd() / path
-    except FileNotFoundError:
-        return _temporary() / path  # the working directory was deleted under the agent
+    except OSError:
+        return _temporary() / path  # the working directory was deleted under the agent, or closed
 
 
 def is_usable(directory: Path) -> bool:
@@ -122,6 +122,8 @@ def _is_ours_or_free(place: Path) -> bool:
         found = place.lstat()
     except FileNotFoundError:
         return True
+    except OSError:
+        return False
     return stat.S_ISDIR(found.st_mode) and (os.name != "posix" or found.st_uid == os.geteuid())
 
 

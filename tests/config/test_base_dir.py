@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,32 @@ def test_home_is_found_for_a_user_with_a_name(isolated_environment, monkeypatch)
 
     monkeypatch.setattr(places.Path, "home", no_home)
     assert places._home() is None
+
+
+def test_other_platforms_are_asked_of_platformdirs(monkeypatch):
+    """Linux is written down here; macOS and Windows are not."""
+    import platformdirs
+
+    monkeypatch.setattr(places.sys, "platform", "darwin")
+
+    found = [places.user_directory(kind, {}) for kind in ("data", "config")]
+
+    asked = (platformdirs.user_data_dir, platformdirs.user_config_dir)
+    assert [Path(ask("telemetry", appauthor=False)) for ask in asked] == found
+
+
+def test_temporary_directory(monkeypatch):
+    """It is Python's own; where none can be written the root stands in, and the sinks say what fails."""
+    assert Path(tempfile.gettempdir()) == places._temporary()
+
+    def nothing_writable() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nothing_writable)
+    assert Path(os.sep) == places._temporary()
+
+
+def test_name_that_is_no_name_is_not_the_last_resort(folder):
+    """What cannot be looked at is not ours."""
+    assert not places._is_ours_or_free(folder / ("x" * 5000))
+    assert places._is_ours_or_free(folder / "x")

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from telemetry import TelemetryConfig
+from telemetry.core.config import file
 from telemetry.core.config.checking import faults_of
 from telemetry.core.config.lines import line_of
 from telemetry.plugins import ConfigError
@@ -363,6 +364,40 @@ def test_planted_file_is_not_read(shared_folder, as_ordinary_user):
     assert owner is None
     assert f"{planted} is not read: another user owns it, in a directory that everybody can write" in faults[0]
     assert "stranger" == trusted
+
+
+def test_closed_directories_on_the_way(shared_folder, as_ordinary_user, monkeypatch):
+    """A home directory of somebody else, and a pyproject.toml that we may not read, are passed over."""
+    home, project = shared_folder / "home", shared_folder / "project"
+    home.mkdir(mode=0o700)
+    project.mkdir(mode=0o755)
+    project.chmod(0o755)
+    (project / "pyproject.toml").write_text("[tool.telemetry]\nagent_owner = 'x'\n", "utf-8")
+    (project / "pyproject.toml").chmod(0)
+    if os.geteuid() != 0:
+        home.chmod(0)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("TELEMETRY_BASE_DIR", str(shared_folder))
+    monkeypatch.chdir(project)
+
+    owner, faults = as_ordinary_user(_owner_and_faults)
+    home.chmod(0o700)
+
+    assert (None, ()) == (owner, faults)
+
+
+def _owner_and_faults() -> tuple[str | None, tuple[str, ...]]:
+    config = TelemetryConfig.load()
+    return config.agent_owner, config.faults
+
+
+def test_file_that_is_gone_while_we_look(folder, monkeypatch):
+    """It counts as one that cannot be read."""
+    if os.name != "posix":
+        pytest.skip("there is no owner to look at")
+
+    with pytest.raises(file.Broken, match=r"gone.toml cannot be read: No such file or directory$"):
+        file._refuse_planted(folder / "gone.toml")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows forbids it")
