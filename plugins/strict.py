@@ -69,7 +69,7 @@ def strict_converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(_is_table, functools.partial(_table_hook, converter))
     converter.register_structure_hook_factory(_is_list, functools.partial(_list_hook, converter))
     converter.register_structure_hook_factory(_is_choice_of_types, functools.partial(_union_hook, converter))
-    converter.register_structure_hook_func(_is_enum, _structure_enum)
+    converter.register_structure_hook(enum.Enum, _structure_enum)
     converter.register_structure_hook_func(_is_literal, _structure_literal)
     return converter
 
@@ -87,10 +87,6 @@ def _same(value: Any, kind: Any) -> Any:
     if type(value) is kind:
         return value
     raise Unfit(f"wanted a {kind.__name__}")
-
-
-def _is_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def _structure_enum(value: Any, kind: Any) -> Any:
