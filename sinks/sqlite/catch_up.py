@@ -104,7 +104,7 @@ class CatchUp:
 
     def _find(self, file: JournalFile, kind: str) -> Cursor | None:
         with self._database.reading() as opened:
-            return find_cursor(opened.connection, file, kind)
+            return find_cursor(opened, file, kind)
 
     def _batched(self, source: _Source, kind: str) -> Iterator[list[Any]]:
         """Yield what *source* finds in lists that fit into one transaction; the last one may be empty."""

@@ -9,6 +9,7 @@ import attrs
 from attrs import frozen
 
 from ..journal import JournalFile
+from .opening import Opened
 
 __all__ = ["EVENTS", "RUNS", "Cursor", "find_cursor", "move_cursor", "settle_cursor"]
 
@@ -38,6 +39,12 @@ class Cursor:
         """Return the row id of the event whose line begins at *offset*; the same at each reading of the file."""
         return (self.file_no or 0) << _OFFSET_BITS | offset
 
+    def is_ahead(self, event_id: int) -> bool:
+        """Whether *event_id* is that of a line of this file which the pass has not read."""
+        if event_id >> _OFFSET_BITS != self.file_no:
+            return False
+        return event_id & ((1 << _OFFSET_BITS) - 1) >= self.offset
+
 
 class _Row(NamedTuple):
     file_no: int
@@ -50,13 +57,14 @@ class _Row(NamedTuple):
         return self.runs_offset if kind == RUNS else self.events_offset
 
 
-def find_cursor(connection: sqlite3.Connection, file: JournalFile, kind: str) -> Cursor | None:
+def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
     """
     Return where the pass *kind* goes on in *file*, None when it has read it all; that costs one look at the file.
 
     A file whose first line has changed, or that is shorter than it was, is another file and read from its start.
     """
-    row = _latest(connection, file.name)
+    has_cursors = "journal_files" in opened.shape.tables
+    row = _latest(opened.connection, file.name) if has_cursors else None
     if row is not None and not file.has_more(row.offset(kind)) and not _is_shorter(file, row):
         return None
     head = file.head or ""

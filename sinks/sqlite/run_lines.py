@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from typing import TypeAlias
 import attrs
 
 from ...plugins import DeliveryReport, MetricsUpdate, RunRecord, fold
+from ...plugins.complaints import Complaints
 from ...plugins.merge import placeholder
 from ...plugins.records import CommitLink
 from .commits import save_commit
@@ -26,6 +28,7 @@ _PASSED = (
     "ON CONFLICT (writer) DO UPDATE SET seq = max(seq, excluded.seq)"
 )
 _LARGEST = 2**63 - 1
+_complaints = Complaints(logging.getLogger("telemetry.sqlite"))
 
 
 def store_run_lines(connection: sqlite3.Connection, shape: Shape, lines: Iterable[RunLine]) -> None:
@@ -111,6 +114,9 @@ class _Batch:
             save_run(self._connection, self._shape, run)
         except (OverflowError, UnicodeEncodeError):
             save_run(self._connection, self._shape, storable_run(run))
+        except sqlite3.IntegrityError as error:
+            # A check of a file that another program made. The lines behind this one must get through.
+            _complaints.say("refused", "the database refuses run %s (%s); only the journal has it", run.run_id, error)
 
     def _link(self, link: CommitLink) -> None:
         try:

@@ -115,7 +115,7 @@ class Shape:
 
     @property
     def source(self) -> str:
-        """The tables as they stand behind FROM; they are called `r` (agent_runs) and, where it exists, `x` (run_extras)."""
+        """What stands behind FROM; the tables are called `r` (agent_runs) and, where it exists, `x` (run_extras)."""
         has_extras = "run_extras" in self.tables
         return "agent_runs AS r" + (" LEFT JOIN run_extras AS x ON x.run_id = r.run_id" if has_extras else "")
 

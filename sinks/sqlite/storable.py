@@ -1,13 +1,14 @@
-"""Make what is odd in the journal such that SQLite takes it: one bad line must not stop all that come behind it."""
+"""Let any value through to SQLite and back: one odd line or row must not stop all that come behind it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ...plugins import CommitLink, RunRecord
+from ...plugins.codec import decode
 from ...plugins.mend import mended_run
 
-__all__ = ["storable_link", "storable_run", "storable_text"]
+__all__ = ["payload_of", "storable_link", "storable_run", "storable_text"]
 
 
 def storable_text(text: str) -> str:
@@ -34,3 +35,13 @@ def _fits(value: Any) -> bool:
 
 def _storable(value: Any) -> Any:
     return storable_text(value) if isinstance(value, str) else value
+
+
+def payload_of(text: Any) -> Any:
+    """Return the payload that stands in a row as *text*."""
+    if not isinstance(text, str | bytes):
+        return text
+    try:
+        return decode(text)
+    except ValueError:
+        return text  # another program's text, which is evidence too

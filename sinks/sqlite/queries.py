@@ -1,0 +1,117 @@
+"""Write the SQL of the reading side: for any shape of file, with parameters, page by page along an index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from ...plugins import InputError, RunQuery
+from ...plugins.ids import parse_time
+from ...plugins.mend import canonical_status
+from .conditions import Expression, parse_condition, sql_of
+from .shapes import EXTRA_COLUMNS, Shape, quoted
+
+__all__ = ["Statement", "expression_of", "filters", "moment_text", "page_of_runs", "where_clause"]
+
+Statement: TypeAlias = tuple[str, list[Any]]
+"""SQL and the values for its question marks."""
+
+
+def page_of_runs(shape: Shape, query: RunQuery, *, after: tuple[str, str] | None, limit: int) -> Statement:
+    """
+    Return the statement for at most *limit* runs of *query* behind *after*, a pair (start_time, run_id).
+
+    Paging by key and not by OFFSET: each page costs the same, and runs that come meanwhile shift nothing.
+    """
+    conditions, values = filters(shape, query)
+    if after is not None:
+        conditions.append(f"(r.start_time, r.run_id) {'>' if query.oldest_first else '<'} (?, ?)")
+        values += after
+    direction = "ASC" if query.oldest_first else "DESC"
+    order = f"ORDER BY r.start_time {direction}, r.run_id {direction} LIMIT ?"
+    return f"{shape.select()} {where_clause(conditions)} {order}", [*values, limit]
+
+
+def filters(shape: Shape, query: RunQuery) -> tuple[list[str], list[Any]]:
+    """
+    Return the conditions of *query* as SQL, and their values; paging and limit are not among them.
+
+    Raises:
+        InputError: a condition in `where`, or a time, cannot be understood.
+    """
+    expression = expression_of(shape)
+    asked = [
+        (f"{expression('agent_name')} = ?", query.agent),
+        (f"{expression('job_type')} = ?", query.job),
+        (f"{expression('status')} = ?", None if query.status is None else canonical_status(query.status)),
+        (f"{expression('parent_run_id')} = ?", query.parent_run_id),
+        ("r.start_time >= ?", moment_text(query.since)),
+        ("r.start_time < ?", moment_text(query.until)),
+    ]
+    given = [(sql, value) for sql, value in asked if value is not None]
+    conditions, values = [sql for sql, _ in given], [value for _, value in given]
+    if not shape.is_run_id_unique:
+        conditions.append("r.rowid = (SELECT max(n.rowid) FROM agent_runs AS n WHERE n.run_id = r.run_id)")
+    return _with_where(conditions, values, query.where, expression)
+
+
+def _with_where(
+    conditions: list[str], values: list[Any], where: Sequence[str], expression: Expression
+) -> tuple[list[str], list[Any]]:
+    for text in where:
+        sql, more = sql_of(parse_condition(text), expression)
+        conditions.append(f"({sql})")
+        values += more
+    return conditions, values
+
+
+def where_clause(conditions: Sequence[str]) -> str:
+    """Return the WHERE clause in which all *conditions* hold, empty text when there are none."""
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def moment_text(moment: str | None) -> str | None:
+    """
+    Return a time as the text that compares rightly with the stored ones, None for None.
+
+    Stored times of one moment differ in how they write the fraction and the offset. The shortest form of it is a
+    prefix of them all: they are equal to it or greater, and those of an earlier moment are less.
+
+    Raises:
+        InputError: *moment* is no ISO 8601 time.
+    """
+    if moment is None:
+        return None
+    try:
+        parsed: datetime = parse_time(moment)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return f"{parsed:%Y-%m-%dT%H:%M:%S}" + (f".{parsed.microsecond:06d}".rstrip("0") if parsed.microsecond else "")
+
+
+def expression_of(shape: Shape) -> Expression:
+    """Return what gives the SQL for a column of schema v3, or for one that the platform adds, in a file of *shape*."""
+
+    def expression(name: str) -> str:
+        if name == "status":
+            return "r.status" if shape.is_plain else "canonical_status(r.status)"
+        if name == "attributes_json" and shape.strange:
+            return _attributes(shape)
+        found = [f"x.{name}"] if name in EXTRA_COLUMNS and "run_extras" in shape.tables else []
+        found += [f"r.{quoted(name)}"] if name in shape.columns else []
+        found += ["0"] if name in ("api_posted", "verdict") else []
+        return f"coalesce({', '.join(found)})" if len(found) > 1 else (found or ["NULL"])[0]
+
+    return expression
+
+
+def _attributes(shape: Shape) -> str:
+    """Return the SQL for all attributes of a run: what schema v3 has no column for reads back as an attribute."""
+    own = "CASE WHEN json_valid(x.attributes_json) THEN x.attributes_json ELSE '{}' END"
+    pairs = ", ".join(f"{_literal(name)}, r.{quoted(name)}" for name in shape.strange)
+    return f"json_patch(json_object({pairs}), {own if 'run_extras' in shape.tables else _literal('{}')})"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
