@@ -12,9 +12,10 @@ from attrs import define, field
 
 from ..plugins.context import SinkContext
 from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, load_sink_type, refusal
-from ..plugins.errors import ConfigError, StoreError
+from ..plugins.errors import ConfigError
 from .bus import Bus
 from .config import SinkSpec, TelemetryConfig
+from .readable import first_store
 from .redact import Redactor
 from .shield import attempt
 
@@ -60,20 +61,12 @@ class Setup:
 
     def open_store(self) -> RunStore:
         """
-        Return a store of the first sink that can be read.
+        Return a store of the first sink that can be read; a journal comes last.
 
         Raises:
             StoreError: no sink of this set-up can be read; the message says why.
         """
-        reasons = []
-        for name, sink in self.sinks.items():
-            if hasattr(sink, "open_store"):
-                store, failure = attempt(sink.open_store, self.contexts[name])
-                if failure is None:
-                    return store  # type: ignore[no-any-return]
-                reasons.append(f"{name}: {failure}")
-        told = "; ".join(reasons) or f"of the sinks {', '.join(self.sinks) or '(none)'} none can be read"
-        raise StoreError(f"no store can be read: {told}. Add a sink of type 'sqlite' or 'ndjson' to the configuration.")
+        return first_store(self.sinks, self.contexts)
 
     def close(self, timeout_s: float) -> None:
         """Close the bus and its sinks."""

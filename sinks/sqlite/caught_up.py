@@ -89,8 +89,8 @@ class CaughtUpStore(ABC):
         """
         Yield events in the order in which they were written; streams.
 
-        What cannot be indexed within half a second is read from the journal itself, so a store that was not asked for its
-        events for a year answers at once as well.
+        What cannot be indexed within half a second is read from the journal itself, so a store that was not asked for
+        its events for a year answers at once as well.
         """
         self._catch_up(RUNS)
         # Lines that stand in two files are told apart by the index only.

@@ -1,0 +1,36 @@
+"""Choose among the sinks of a set-up the one that readers ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..plugins.context import SinkContext
+from ..plugins.errors import StoreError
+from ..plugins.store import RunStore
+from .shield import attempt
+
+__all__ = ["first_store"]
+
+
+def first_store(sinks: Mapping[str, Any], contexts: Mapping[str, SinkContext], faults: Sequence[str] = ()) -> RunStore:
+    """
+    Return a store of the first sink that can be read, in the order of *sinks*; a journal comes last.
+
+    A journal answers only after it was read from end to end, a database at once.
+
+    Args:
+        faults: why other sinks are missing here; told when none can be read.
+
+    Raises:
+        StoreError: none can be read; the message says why.
+    """
+    readable = [name for name, sink in sinks.items() if hasattr(sink, "open_store")]
+    reasons = list(faults)
+    for name in sorted(readable, key=lambda name: hasattr(sinks[name], "journal_directory")):
+        store, failure = attempt(sinks[name].open_store, contexts[name])
+        if failure is None:
+            return store  # type: ignore[no-any-return]
+        reasons.append(f"{name}: {failure}")
+    told = "; ".join(reasons) or f"of the sinks {', '.join(sinks) or '(none)'} none can be read"
+    raise StoreError(f"no store can be read: {told}. Add a sink of type 'sqlite' or 'ndjson' to the configuration.")
