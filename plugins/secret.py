@@ -33,6 +33,7 @@ class Secret:
     """
 
     __slots__ = ("_text",)
+    _text: str
 
     def __init__(self, value: str | Secret) -> None:
         if isinstance(value, Secret):

@@ -48,8 +48,8 @@ class EnvText(str):
         made.source = source
         return made
 
-    def __getnewargs__(self) -> tuple[str, str]:
-        return str.__str__(self), self.source
+    def __reduce__(self) -> tuple[type[EnvText], tuple[str, str]]:
+        return EnvText, (str.__str__(self), self.source)
 
     def __repr__(self) -> str:
         return repr(self.source)
@@ -139,7 +139,9 @@ def shown(name: str, value: object) -> str:
     if isinstance(value, str | int | float | os.PathLike) or value is None:
         text = masked(repr(os.fspath(value) if isinstance(value, os.PathLike) else value))
         return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
-    return {dict: "a table", list: "a list"}.get(type(value), f"of type {type(value).__name__}")
+    if isinstance(value, Mapping):
+        return "a table"
+    return "a list" if isinstance(value, list) else f"of type {type(value).__name__}"
 
 
 def nearest(word: str, names: Iterable[str]) -> str:

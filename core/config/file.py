@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,7 +118,7 @@ def _concerns_us(path: Path) -> bool:
 
 def _refuse_planted(path: Path) -> None:
     """Refuse a found file that another user may have put there: it could send our records anywhere."""
-    if os.name != "posix":
+    if sys.platform == "win32":
         return
     try:
         owner, folder = path.stat().st_uid, path.parent.stat()

@@ -50,17 +50,17 @@ def choose_base(proposed: Iterable[tuple[Path, str]]) -> tuple[Path, str, list[s
     Args:
         proposed: directories with their origins, the best first.
     """
-    refused = []
+    refused: list[tuple[Path, str]] = []
     for directory, origin in proposed:
         if is_usable(directory):
-            return directory, origin, [_refusal(*entry, directory) for entry in refused]
+            return directory, origin, _refusals(refused, directory)
         refused.append((directory, origin))
-    directory = next(_usual_bases(), None)
-    if directory is not None:
-        return directory, "default", [_refusal(*entry, directory) for entry in refused]
-    directory = _last_resort()
-    notice = f"No usual directory can be written by this user; {os.fspath(directory)!r} is used, which may be emptied"
-    return directory, "default", [*(_refusal(*entry, directory) for entry in refused), notice]
+    usual = next(_usual_bases(), None)
+    if usual is not None:
+        return usual, "default", _refusals(refused, usual)
+    last = _last_resort()
+    notice = f"No usual directory can be written by this user; {os.fspath(last)!r} is used, which may be emptied"
+    return last, "default", [*_refusals(refused, last), notice]
 
 
 def user_directory(kind: Literal["config", "data"], environ: Mapping[str, str]) -> Path | None:
@@ -79,8 +79,11 @@ def user_directory(kind: Literal["config", "data"], environ: Mapping[str, str]) 
     return directory if directory.is_absolute() else None
 
 
-def _refusal(directory: Path, origin: str, chosen: Path) -> str:
-    return f"{os.fspath(directory)!r} (from {origin}) cannot be written by this user; {os.fspath(chosen)!r} is used"
+def _refusals(refused: list[tuple[Path, str]], chosen: Path) -> list[str]:
+    return [
+        f"{os.fspath(directory)!r} (from {origin}) cannot be written by this user; {os.fspath(chosen)!r} is used"
+        for directory, origin in refused
+    ]
 
 
 def _is_writable(directory: Path) -> bool:
@@ -124,7 +127,9 @@ def _is_ours_or_free(place: Path) -> bool:
         return True
     except OSError:
         return False
-    return stat.S_ISDIR(found.st_mode) and (os.name != "posix" or found.st_uid == os.geteuid())
+    if sys.platform == "win32":
+        return stat.S_ISDIR(found.st_mode)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _temporary() -> Path:
