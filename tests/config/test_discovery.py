@@ -345,6 +345,22 @@ def test_plugins_of_the_other_group(install, module):
     assert name == load_plugin(whole).__name__
 
 
+def test_check_goes_down_to_the_options(install, module, tmp_path):
+    """`config check` sees what only the class of a sink can know, beside all that the file itself tells."""
+    install("stranger", f"strange = {module(SINK.format(contract=1))}:StrangeSink")
+    path = tmp_path / "telemetry.toml"
+    path.write_text(
+        "nope = 1\nskip_validation = true\n[sinks.a]\ntype = 'strange'\nsize = '1'\n[sinks.b]\ntype = 'strnge'\n"
+    )
+
+    top, options, kind = faults_of(TelemetryConfig.load(path))
+
+    assert f"nope is no known setting (in {path}:1)" == top
+    assert f"sinks.a.size is '1' (in {path}:3); wanted a whole number" == options
+    assert kind.startswith(f"sinks.b.type is 'strnge' (in {path}:6); No sink type 'strnge' is installed. Installed: ")
+    assert kind.endswith("did you mean 'strange'?")
+
+
 class TestResolve:
     """A sink with its class and options, not opened."""
 

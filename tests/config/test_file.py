@@ -9,7 +9,6 @@ import pytest
 
 from telemetry import TelemetryConfig
 from telemetry.core.config import file
-from telemetry.core.config.checking import faults_of
 from telemetry.core.config.lines import line_of
 from telemetry.plugins import ConfigError
 
@@ -448,17 +447,3 @@ def test_lines_of_settings(keys, line):
     )
 
     assert line == line_of(text, keys)
-
-
-def test_check_goes_down_to_the_options(write):
-    """`config check` also sees what only the class of a sink can know."""
-    path = write('[sinks.mem]\ntype = "memory"\nno_such = 1\n[sinks.x]\ntype = "memry"\n')
-
-    faults = faults_of(TelemetryConfig.load())
-
-    assert 2 == len(faults)
-    assert faults[0].startswith(f"sinks.mem.no_such is no known option (in {path}:1)")
-    assert faults[1].startswith(
-        f"sinks.x.type is 'memry' (in {path}:4); No sink type 'memry' is installed. Installed: "
-    )
-    assert faults[1].endswith("did you mean 'memory'?")
