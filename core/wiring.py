@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from attrs import define, field
 
 from ..plugins.context import SinkContext
-from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, load_sink_type, refusal
+from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, refusal
 from ..plugins.errors import ConfigError
 from .bus import Bus
-from .config import SinkSpec, TelemetryConfig
+from .config import SinkSpec, TelemetryConfig, resolve_sink
 from .readable import first_store
 from .redact import Redactor
 from .shield import attempt
@@ -22,7 +21,7 @@ from .shield import attempt
 if TYPE_CHECKING:
     from ..plugins.store import RunStore
 
-__all__ = ["Setup", "build_sink", "context_for", "set_up"]
+__all__ = ["Setup", "build_sinks", "context_for", "set_up"]
 
 _log = logging.getLogger("telemetry.client")
 
@@ -99,7 +98,7 @@ def set_up(
 def _settled(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> TelemetryConfig:
     if config is None:
         return TelemetryConfig.load(**overrides)
-    return attrs.evolve(config, **overrides) if overrides else config
+    return config.changed(**overrides) if overrides else config
 
 
 def _redactor(config: TelemetryConfig) -> Redactor | None:
@@ -108,7 +107,8 @@ def _redactor(config: TelemetryConfig) -> Redactor | None:
 
 
 def _fill(setup: Setup, sinks: Mapping[str, object] | None) -> None:
-    built = dict(sinks) if sinks is not None else dict(_built(setup, setup.config.sinks))
+    built, faults = (dict(sinks), []) if sinks is not None else build_sinks(setup.config)
+    setup.faults.extend(faults)
     # The journal goes first: what a later sink cannot keep must be there already.
     names = sorted(built, key=lambda name: not hasattr(built[name], "journal_directory"))
     setup.sinks = {name: built[name] for name in names}
@@ -132,39 +132,30 @@ def context_for(config: TelemetryConfig, name: str, journal: Any, bus: Bus | Non
     )
 
 
-def _built(setup: Setup, specs: tuple[SinkSpec, ...]) -> Iterator[tuple[str, object]]:
-    for spec in specs:
-        sink, failure = attempt(build_sink, setup.config, spec)
-        if failure is None:
-            yield spec.name, sink
-        else:
-            setup.faults.extend(getattr(failure, "faults", None) or [f"sinks.{spec.name}: {failure}"])
+def build_sinks(config: TelemetryConfig) -> tuple[dict[str, Any], list[str]]:
+    """Return the configured sinks by name, not opened, and a sentence for each sink or option that was left out."""
+    sinks: dict[str, Any] = {}
+    faults: list[str] = []
+    for spec in config.sinks:
+        # Guarded: what a stranger's module raises while it is imported must not cost the other sinks.
+        told, failure = attempt(_built, config, spec)
+        sink, found = told if failure is None else (None, (f"sinks.{spec.name}: {failure}",))
+        faults.extend(found)
+        if sink is not None:
+            sinks[spec.name] = sink
+    return sinks, faults
 
 
-def build_sink(config: TelemetryConfig, spec: SinkSpec) -> Any:
-    """
-    Return the sink that *spec* describes, not opened.
-
-    Raises:
-        PluginError: no such type is installed, or it cannot be imported.
-        ConfigError: its options are wrong; all faults at once.
-    """
-    kind = load_sink_type(spec.type, allow=config.load_plugins, block=config.disable_plugins or ())
-    options = kind.options
-    if options is None:
-        return kind.cls()
-    if spec.is_typed:
-        return kind.cls(options(**spec.options))
-    from ..plugins.options import structure
-
-    return kind.cls(structure(options, spec.options, path=f"sinks.{spec.name}", origin=spec.origin))
+def _built(config: TelemetryConfig, spec: SinkSpec) -> tuple[Any, tuple[str, ...]]:
+    resolved, faults = resolve_sink(spec, allow=config.load_plugins, block=config.disable_plugins)
+    return (resolved.build() if resolved is not None else None), faults
 
 
 def _add_plugins(setup: Setup) -> None:
     """Register processors and other plugins of the group `telemetry`, each guarded."""
     config = setup.config
     for entry in installed_plugins():
-        if refusal(entry, allow=config.load_plugins, block=config.disable_plugins or ()) is None:
+        if refusal(entry, allow=config.load_plugins, block=config.disable_plugins) is None:
             _, failure = attempt(_add_plugin, setup.bus, entry)
             if failure is not None:
                 setup.faults.append(f"plugin {entry}: {failure}")

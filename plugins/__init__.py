@@ -27,6 +27,7 @@ from .records import (
     RunEvent,
     RunRecord,
 )
+from .secret import Secret
 from .store import RunQuery, RunStore
 from .worker import Worker
 
@@ -49,6 +50,7 @@ __all__ = [
     "RunQuery",
     "RunRecord",
     "RunStore",
+    "Secret",
     "SinkContext",
     "StoreError",
     "TelemetryError",
