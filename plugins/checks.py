@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from attrs import Attribute, field
 
+from .codec import decode, encode, without_surrogates
 from .errors import InvalidRecord
 
 __all__ = [
     "EMPTY",
     "as_json",
     "as_mapping",
+    "as_texts",
     "count",
     "is_flag",
     "is_mapping",
@@ -62,7 +63,6 @@ is_whole = _is(int, wanted="it must be a whole number")
 is_whole_or_none = _is(int, type(None), wanted="it must be a whole number or None")
 is_flag = _is(bool, wanted="it must be True or False")
 is_mapping = _is(dict, MappingProxyType, wanted="it must be a mapping with text keys")
-is_texts = _is(tuple, wanted="it must be a tuple of text")
 _is_text = _is(str, type(None), wanted="it must be text or None")
 
 
@@ -76,9 +76,25 @@ def count() -> Any:
     return field(default=0, validator=is_whole)
 
 
+def is_texts(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Take a tuple of text."""
+    if type(value) is not tuple or not all(isinstance(item, str) for item in value):
+        raise InvalidRecord(f"{type(instance).__name__}.{attribute.name}", value, "it must be a tuple of text")
+
+
 def as_json(value: Any) -> str:
-    """Return a plain value as JSON text, non-ASCII kept."""
-    return json.dumps(value, ensure_ascii=False)
+    """
+    Return a plain value as JSON text, non-ASCII kept; NaN and infinity, which JSON cannot say, become null.
+
+    A lone surrogate, which UTF-8 cannot say, becomes its escape.
+
+    Raises:
+        TypeError: *value* is not plain.
+    """
+    try:
+        return encode(value).decode()
+    except UnicodeEncodeError:
+        return encode(without_surrogates(value)).decode()
 
 
 def as_mapping(value: Any) -> dict[str, Any]:
@@ -90,11 +106,18 @@ def as_mapping(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {"value": value}
 
 
+def as_texts(value: Any) -> tuple[str, ...]:
+    """Return *value*, a list or one item, as a tuple of text; empty for None."""
+    if value is None:
+        return ()
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else (str(value),)
+
+
 def parsed(value: Any) -> Any:
     """Return what JSON text says; anything else, and text that is no JSON, comes back as it is."""
     if not isinstance(value, str | bytes):
         return value
     try:
-        return json.loads(value)
+        return decode(value)
     except ValueError:
         return value  # an earlier writer's broken text is still evidence

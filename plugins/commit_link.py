@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import asdict, field, fields, frozen
 
-from .checks import is_name, is_texts, is_whole_or_none, text
+from .checks import as_texts, is_name, is_texts, is_whole_or_none, text
 
 __all__ = ["CommitLink"]
 
@@ -58,7 +58,7 @@ class CommitLink:
         known.setdefault("timestamp", "unknown")
         for name in ("run_id", "commit_hash"):
             known.setdefault(name, None)
-        return cls(**known, coerced=tuple(map(str, values.get("coerced") or values.get("_coerced") or ())))
+        return cls(**known, coerced=as_texts(values.get("coerced") or values.get("_coerced")))
 
 
 _NAMES = tuple(attribute.name for attribute in fields(CommitLink) if attribute.name != "coerced")

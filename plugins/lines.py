@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
+from .checks import as_texts
 from .codec import RawJSON, decode, encode
-from .mend import mended_event, mended_run
+from .mend import mended_event, mended_run, origin_of
 from .records import RUN_FIELDS, CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 
 __all__ = [
@@ -162,7 +163,7 @@ def record_of(values: Any) -> Record:
 
 
 def kind_of(record: Record) -> str:
-    """Return the `record_type` under which *record* stands in a journal: run, event, metrics or delivery."""
+    """Return the `record_type` under which *record* stands in a journal: run, event, metrics, delivery or commit."""
     return _KINDS[type(record)]
 
 
@@ -233,26 +234,25 @@ class _Scanned:
 def _metrics_of(values: Mapping[str, Any]) -> MetricsUpdate:
     return MetricsUpdate(
         str(values["run_id"]),
-        str(values.get("timestamp")),
+        str(values.get("timestamp") or "unknown"),
         _mapping(values.get("metrics")),
         _mapping(values.get("fields")),
-        values.get("writer"),
-        values.get("seq"),
-        tuple(values.get("_coerced") or ()),
-        _mapping(values.get("attributes")),
+        coerced=as_texts(values.get("_coerced")),
+        attributes=_mapping(values.get("attributes")),
+        **origin_of(values),
     )
 
 
 def _delivery_of(values: Mapping[str, Any]) -> DeliveryReport:
+    attempts, reason = values.get("attempts"), values.get("reason")
     return DeliveryReport(
         str(values["run_id"]),
-        str(values.get("timestamp")),
-        str(values.get("sink")),
+        str(values.get("timestamp") or "unknown"),
+        str(values.get("sink") or "unknown"),
         bool(values.get("ok", True)),
-        int(values.get("attempts") or 0),
-        values.get("reason"),
-        values.get("writer"),
-        values.get("seq"),
+        attempts if isinstance(attempts, int) else 0,
+        reason if isinstance(reason, str) else None,
+        **origin_of(values),
     )
 
 
@@ -273,4 +273,5 @@ _KINDS: Mapping[type, str] = {
     RunEvent: "event",
     MetricsUpdate: "metrics",
     DeliveryReport: "delivery",
+    CommitLink: "commit",
 }

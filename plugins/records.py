@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from .checks import (
     EMPTY,
     as_json,
     as_mapping,
+    as_texts,
     count,
     is_flag,
     is_mapping,
@@ -106,7 +106,7 @@ class RunRecord:
     @property
     def metrics_json(self) -> str | None:
         """The metrics as JSON text, None when there are none: the column of that name."""
-        return json.dumps(dict(self.metrics), ensure_ascii=False) if self.metrics else None
+        return as_json(dict(self.metrics)) if self.metrics else None
 
     @property
     def started_at(self) -> datetime:
@@ -147,7 +147,7 @@ class RunRecord:
         known["metrics"] = {**as_mapping(values.get("metrics_json")), **as_mapping(values.get("metrics"))}
         strangers = {key: value for key, value in values.items() if key not in _KNOWN_KEYS}
         known["attributes"] = {**strangers, **as_mapping(values.get("attributes"))}
-        known["coerced"] = tuple(values.get("coerced") or values.get("_coerced") or ())
+        known["coerced"] = as_texts(values.get("coerced") or values.get("_coerced"))
         for name in ("run_id", "agent_name", "start_time"):
             known.setdefault(name, None)
         return cls(**known)
@@ -214,7 +214,7 @@ class RunEvent:
             payload,
             values.get("writer"),
             values.get("seq"),
-            tuple(values.get("coerced") or values.get("_coerced") or ()),
+            as_texts(values.get("coerced") or values.get("_coerced")),
             id=values.get("id"),
         )
 
