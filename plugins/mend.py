@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import fields, frozen
 
-from .checks import as_mapping
+from .checks import as_json, as_mapping, as_texts
 from .errors import InvalidRecord
-from .ids import get_iso8601_timestamp
+from .ids import get_iso8601_timestamp, parse_time
 from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord
 
-__all__ = ["Complaint", "canonical_status", "mend_field", "mended_event", "mended_run", "start_of"]
+__all__ = ["Complaint", "canonical_status", "mend_field", "mended_event", "mended_run", "origin_of", "start_of"]
 
 _FAILED = frozenset(
     (
@@ -32,10 +33,13 @@ _SUCCESS = frozenset(("completed", "complete", "succeeded", "successful", "ok", 
 _WHOLE = frozenset(a.name for a in fields(RunRecord) if str(a.type) in ("int", "int | None"))
 _FLAGS = frozenset(a.name for a in fields(RunRecord) if str(a.type) == "bool")
 _MAPPINGS = frozenset(("metrics", "attributes"))
+_UNSAID = _WHOLE | _FLAGS
 _DEFAULTS: Mapping[str, Any] = {a.name: a.default for a in fields(RunRecord)} | {
     "agent_name": "unknown",
     "run_id": "unknown",
 }
+_TIME_IN_ID = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?\d{1,19}\s*")
 _LARGEST = 2**63 - 1  # SQLite's INTEGER; a larger number would be refused by the store
 
 
@@ -82,7 +86,7 @@ def mended_run(values: Mapping[str, Any]) -> tuple[RunRecord, list[Complaint]]:
     known.setdefault("start_time", start_of(known["run_id"]) or get_iso8601_timestamp())
     known["metrics"] = {**as_mapping(values.get("metrics_json")), **as_mapping(values.get("metrics"))}
     known["attributes"] = {**as_mapping(values.get("attributes")), **kept}
-    known["coerced"] = tuple(map(str, values.get("coerced") or values.get("_coerced") or ()))
+    known["coerced"] = as_texts(values.get("coerced") or values.get("_coerced"))
     return RunRecord(**known), complaints
 
 
@@ -97,7 +101,7 @@ def _as_it_stands(values: Mapping[str, Any]) -> RunRecord | None:
     try:
         if any(abs(known.get(name) or 0) > _LARGEST for name in _WHOLE):
             return None
-        return RunRecord(**known, coerced=tuple(map(str, values.get("_coerced", ()))))
+        return RunRecord(**known, coerced=as_texts(values.get("_coerced")))
     except (InvalidRecord, TypeError):
         return None
 
@@ -113,6 +117,8 @@ def mend_field(name: str, value: Any, kept: dict[str, Any], complaints: list[Com
         return _status(value, kept, complaints)
     if name == "trigger_type":
         return _trigger(value, kept, complaints)
+    if value is None and name in _UNSAID:
+        return _DEFAULTS[name]  # the stores have null where nothing was counted
     fitting = _fitting(name, value)
     if fitting is value or (fitting == value and type(fitting) is not str and not isinstance(value, bool)):
         return fitting
@@ -123,24 +129,30 @@ def mend_field(name: str, value: Any, kept: dict[str, Any], complaints: list[Com
 
 def mended_event(values: Mapping[str, Any]) -> RunEvent:
     """Return a valid event made of a decoded line, whatever its types are."""
-    return RunEvent.from_dict(
-        {
-            **values,
-            "run_id": str(values["run_id"]),
-            "event_type": str(values.get("event_type") or "unknown"),
-            "timestamp": str(values.get("timestamp") or ""),
-        }
-        | ({} if values.get("timestamp") else {"timestamp": "unknown"})
-    )
+    names = {name: str(values.get(name) or "unknown") for name in ("run_id", "event_type", "timestamp")}
+    return RunEvent.from_dict({**values, **names, **origin_of(values)})
+
+
+def origin_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the writer and the number that a decoded line tells, None for what it does not tell rightly."""
+    writer, seq = values.get("writer"), values.get("seq")
+    return {
+        "writer": writer if isinstance(writer, str) else None,
+        "seq": seq if isinstance(seq, int) and not isinstance(seq, bool) else None,
+    }
 
 
 def start_of(run_id: Any) -> str | None:
     """Return the start time that a run id of ours tells, to the second, or None."""
-    text = str(run_id)
-    digits = text[:8] + text[9:15]
-    if len(text) < 16 or text[8] != "T" or text[15] != "Z" or not digits.isdecimal() or not digits.isascii():
+    found = _TIME_IN_ID.match(str(run_id))
+    if found is None:
         return None
-    return f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[9:11]}:{text[11:13]}:{text[13:15]}.000000+00:00"
+    text = "{}-{}-{}T{}:{}:{}.000000+00:00".format(*found.groups())
+    try:
+        parse_time(text)
+    except ValueError:
+        return None  # digits of another meaning: there is no 99th month
+    return text
 
 
 def _status(value: Any, kept: dict[str, Any], complaints: list[Complaint]) -> str:
@@ -186,13 +198,13 @@ def _number(value: Any) -> int | None:
         return int(value)
     if isinstance(value, float) and value == value and abs(value) <= _LARGEST:
         return int(value)
-    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal() and len(value) < 20:
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
         return int(value)
     return None
 
 
 def _as_text(value: Any) -> str:
-    return str.__str__(value) if isinstance(value, str) else str(value)
+    return as_json(value) if isinstance(value, dict | list) else str(value)
 
 
 _WRITTEN_FIELDS = tuple(name for name in RUN_FIELDS if name != "coerced")
