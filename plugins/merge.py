@@ -14,7 +14,8 @@ from .records import SETTABLE_FIELDS, DeliveryReport, MetricsUpdate, RunRecord
 __all__ = ["agent_of", "fold", "placeholder"]
 
 _IDENTITY = ("agent_name", "agent_owner", "job_type", "trigger_type", "start_time", "host", "parent_run_id")
-_RESULT = ("end_time", "status", "duration_ms", "error_summary", "output_summary", "status_detail", "verdict")
+_SUMMARIES = ("error_summary", "output_summary")
+_RESULT = ("end_time", "status", "duration_ms", "status_detail", "verdict", *_SUMMARIES)
 _ORIGIN = ("writer", "seq")
 _DEFAULTS: dict[str, Any] = {attribute.name: attribute.default for attribute in attrs.fields(RunRecord)}
 
@@ -31,7 +32,7 @@ def fold(known: RunRecord | None, line: RunRecord | MetricsUpdate | DeliveryRepo
         line: of the same run.
     """
     if isinstance(line, RunRecord):
-        return line if known is None else _with_run(known, line)
+        return _completed(line if known is None else _with_run(known, line))
     run = placeholder(line.run_id, line.timestamp) if known is None else known
     return _with_metrics(run, line) if isinstance(line, MetricsUpdate) else _with_delivery(run, line)
 
@@ -54,15 +55,30 @@ def agent_of(run_id: str) -> str:
 
 def _with_run(known: RunRecord, line: RunRecord) -> RunRecord:
     if line.is_running:
-        return _completed(known, _filled(known, line, first={**_values(line, _IDENTITY), **_first_origin(known, line)}))
-    if known.is_running or (known.verdict and not line.verdict):
-        return _completed(known, _filled(line, known, first=_values(known, _IDENTITY)))
-    return _completed(known, _filled(known, line, first={}))
+        return _filled(known, line, first={**_values(line, _IDENTITY), **_first_origin(known, line)})
+    if known.is_running:
+        return _filled(line, known, first={**_values(known, _IDENTITY), **_said_before(known, line)})
+    if known.verdict and not line.verdict:
+        return _filled(line, known, first=_values(known, _IDENTITY))
+    return _filled(known, line, first={})
+
+
+def _said_before(known: RunRecord, line: RunRecord) -> dict[str, Any]:
+    # Only of a run that goes on: what a verdict or an earlier end said belongs to that end.
+    return {name: getattr(known, name) for name in _SUMMARIES if getattr(line, name) is None}
 
 
 def _values(run: RunRecord, names: tuple[str, ...]) -> dict[str, Any]:
     values = {name: getattr(run, name) for name in names}
     return {name: value for name, value in values.items() if value is not None and value != "unknown"}
+
+
+def _is_guessed(known: RunRecord) -> bool:
+    """Whether who the run is was only guessed from its id, since no line of the run itself was seen so far."""
+    if known.writer is not None or known.trigger_type != "manual":
+        return False
+    guess = placeholder(known.run_id, known.start_time)
+    return all(getattr(known, name) == getattr(guess, name) for name in _IDENTITY)
 
 
 def _first_origin(known: RunRecord, line: RunRecord) -> dict[str, Any]:
@@ -81,12 +97,12 @@ def _filled(winner: RunRecord, other: RunRecord, first: dict[str, Any]) -> RunRe
     return attrs.evolve(winner, **{**changes, **first})
 
 
-_FIXED = frozenset(("run_id", "schema_version", "metrics", "attributes", *_RESULT, *_ORIGIN))
+_FIXED = frozenset(("run_id", "schema_version", "trigger_type", "metrics", "attributes", *_RESULT, *_ORIGIN))
 _FILLABLE = tuple((name, default) for name, default in _DEFAULTS.items() if name not in _FIXED)
 _fillable_values = attrgetter(*(name for name, _ in _FILLABLE))
 
 
-def _completed(before: RunRecord, run: RunRecord) -> RunRecord:
+def _completed(run: RunRecord) -> RunRecord:
     if run.end_time is None or run.duration_ms is not None:
         return run
     try:
@@ -104,7 +120,7 @@ def _with_metrics(run: RunRecord, update: MetricsUpdate) -> RunRecord:
 
 
 def _fits(name: str, value: Any) -> bool:
-    return name in SETTABLE_FIELDS and isinstance(value, SETTABLE_FIELDS[name])
+    return type(value) is SETTABLE_FIELDS.get(name)
 
 
 def _is_contained(run: RunRecord, update: MetricsUpdate) -> bool:
