@@ -48,8 +48,11 @@ def parse_time(text: str) -> datetime:
     except ValueError as error:
         raise ValueError(f"{text!r} is no ISO 8601 time; write it like '2026-11-23T10:00:00Z'") from error
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} lies outside the years 1 to 9999 in UTC") from error
 
 
 def calculate_duration_ms(start: str, end: str) -> int:
@@ -79,7 +82,8 @@ def generate_run_id(agent_name: str, start_time: str | None = None) -> str:
     """
     moment = _moment_or_now(start_time)
     agent = _UNSAFE.sub("-", str(agent_name)[:200]).strip("-.")[:_AGENT_CHARACTERS] or "agent"
-    return f"{moment:%Y%m%dT%H%M%SZ}-{agent}-{os.urandom(4).hex()}"
+    # %Y would write the year 33 with two digits.
+    return f"{moment.year:04d}{moment:%m%dT%H%M%SZ}-{agent}-{os.urandom(4).hex()}"
 
 
 def new_writer_id() -> str:
