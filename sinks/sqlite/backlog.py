@@ -20,6 +20,9 @@ __all__ = ["Backlog"]
 
 _LAST_MOMENT_S = 0.05
 _POLL_S = 0.005
+# Between two batches the others get their chance: of 8 processes that hammered one store the quickest took the lock
+# again and again, and one gave up.
+_BREATH_S = 0.001
 
 
 class Backlog:
@@ -49,7 +52,7 @@ class Backlog:
         self._limit = limit
         self._is_behind = is_behind
         self.expects_new_store = False
-        self._worker = Worker(lambda: self._drain.step(), "sqlite")
+        self._worker = Worker(self._step_behind, "sqlite")
         self.renew()
 
     def renew(self) -> None:
@@ -58,6 +61,12 @@ class Backlog:
         self._healer = Healer(self._database, self._journal_dir)
         self._drain = Drain(self._database, self._pending, self._healer, self._retry)
         self._is_wal_long = False
+
+    def _step_behind(self) -> float | None:
+        pause_s = self._drain.step()
+        if pause_s == 0.0:
+            time.sleep(_BREATH_S)
+        return pause_s
 
     def put(self, line: Line) -> None:
         """
@@ -119,8 +128,8 @@ class Backlog:
             if left_s <= 0:
                 break
             # In this thread too: at interpreter shutdown no other one can be started.
-            if self._drain.step(is_hurried=True) != 0.0:
-                time.sleep(min(_POLL_S, left_s))
+            pause_s = self._drain.step(is_hurried=True)
+            time.sleep(min(_BREATH_S if pause_s == 0.0 else _POLL_S, left_s))
         return not is_open
 
     def close(self, deadline_s: float) -> None:

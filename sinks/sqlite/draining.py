@@ -21,11 +21,11 @@ LONGEST_WAL = 2 * CHECKPOINT_BYTES
 """From here on only batches are written, until a reader lets the WAL be cut: they touch each page once."""
 
 _BATCH = 100
-_HELPED = 32
-_MANY = 64
-_LOCK_WAIT_S = 0.1
+_HELPED = 16
+_MANY = 1000
+_LOCK_WAIT_S = 0.25
 _HELP_WAIT_S = 0.001
-_CHECKPOINT_WAIT_S = 0.01
+_CHECKPOINT_WAIT_S = 0.05
 _WAL_PAUSE_S = 0.05
 _WAL_PAUSES = 10
 _BUSY_PAUSE_S = 0.01
@@ -74,21 +74,21 @@ class Drain:
         A caller that only adds to the queue outruns the worker, which shares the interpreter with it: of 18,000
         calls in a row 7,700 were left to the journal. While the store is locked by others nobody waits.
         """
-        if self._retry_at > time.monotonic():
+        if self._retry_at > time.monotonic() or self._database.wal_bytes() >= LONGEST_WAL:
             return
         if not self._stepping.acquire(timeout=wait_s if len(self._pending) > _MANY else 0.0):
             return
         try:
             self._drain(_HELPED, _HELP_WAIT_S)
-        except Damaged:
-            pass  # the worker meets it again in its next step, and sets the file aside
+        except (Retryable, StoreError):
+            pass  # a try of 1 ms does not count as one: the worker meets the fault again, and deals with it
         finally:
             self._stepping.release()
 
     def _work(self, is_hurried: bool) -> float | None:
         if len(self._pending):
             wait_s = self._retry_at - time.monotonic()
-            return wait_s if wait_s > 0 and not is_hurried else self._drain(_BATCH, _LOCK_WAIT_S)
+            return wait_s if wait_s > 0 and not is_hurried else self._try()
         pause_s = self._healer.step(is_hurried=is_hurried)
         if pause_s is not None:
             return self._healed(pause_s)
@@ -102,9 +102,17 @@ class Drain:
             self._pending.rest(pause_s)
         return pause_s
 
-    def _drain(self, count: int, wait_s: float) -> float:
+    def _try(self) -> float:
         if self._waits_for_reader():
             return _WAL_PAUSE_S
+        try:
+            return self._drain(_BATCH, _LOCK_WAIT_S)
+        except Damaged:
+            raise
+        except (Retryable, StoreError) as error:
+            return self._postpone(error)
+
+    def _drain(self, count: int, wait_s: float) -> float:
         batch = self._pending.first(1 if self._singly else count)
         if not batch:
             return 0.0
@@ -114,10 +122,6 @@ class Drain:
                     store(opened, line)
         except Refused as error:
             self._refuse(batch, error)
-        except Damaged:
-            raise
-        except (Retryable, StoreError) as error:
-            return self._postpone(error)
         else:
             self._pending.take_off(len(batch))
             self._pending.counts.written += len(batch)
@@ -127,7 +131,7 @@ class Drain:
 
     def _waits_for_reader(self) -> bool:
         """Whether the WAL is long and a reader keeps it so; after half a second it grows all the same, by a batch."""
-        if self._database.wal_bytes() < LONGEST_WAL or self._database.checkpoint(_CHECKPOINT_WAIT_S):
+        if self._database.checkpoint(_CHECKPOINT_WAIT_S) or self._database.wal_bytes() < LONGEST_WAL:
             self._wal_pauses = 0
             return False
         self._wal_pauses = (self._wal_pauses + 1) % _WAL_PAUSES

@@ -11,7 +11,7 @@ from filelock import lock_descriptor, unlock_descriptor
 __all__ = ["FileLock"]
 
 _FIRST_PAUSE_S = 0.00005
-_LONGEST_PAUSE_S = 0.002
+_LONGEST_PAUSE_S = 0.001
 
 
 class FileLock:
