@@ -1,1 +1,21 @@
 """Feed a remote sink from the journal, at least once and in order per run."""
+
+from .border import Deliver
+from .dead_letters import DeadLetter
+from .delivery import Delivery
+from .hooks import remote_sink
+from .item import Item
+from .outbox import Outbox, OutboxStatus, dead_letters, retry_dead, status
+
+__all__ = [
+    "DeadLetter",
+    "Deliver",
+    "Delivery",
+    "Item",
+    "Outbox",
+    "OutboxStatus",
+    "dead_letters",
+    "remote_sink",
+    "retry_dead",
+    "status",
+]

@@ -1,0 +1,61 @@
+"""Complete the end of a run that another process wrote, who did not know how the run began."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...plugins.merge import fold
+from ...plugins.records import MetricsUpdate, RunRecord
+from ..journal import JournalFile, journal_files, read_records
+
+__all__ = ["completed"]
+
+_MOST_FILES = 8
+"""How many files are searched for the start, newest first: a week and a day."""
+
+_Line = RunRecord | MetricsUpdate
+
+
+def completed(end: RunRecord, directory: Path, name: str, offset: int) -> RunRecord:
+    """
+    Return *end* with what the journal says of the run before it; unchanged when the line knows its job already.
+
+    The same lines give the same record in every process and at every repetition, so that an idempotency key never
+    stands for two different bodies.
+
+    Args:
+        directory: where the journal lies.
+        name: the file that holds *end*.
+        offset: where in that file *end* begins.
+    """
+    if end.is_running or end.job_type is not None:
+        return end
+    known: RunRecord | None = None
+    for line in _lines_before(end.run_id, directory, name, offset):
+        known = fold(known, line)
+    return fold(known, end)
+
+
+def _lines_before(run_id: str, directory: Path, name: str, offset: int) -> list[_Line]:
+    lines: list[_Line] = []
+    for file in _files_back_from(directory, name):
+        lines[:0] = _lines_of(run_id, file, offset if file.name == name else None)
+        if any(isinstance(line, RunRecord) and line.is_running for line in lines):
+            break
+    return lines
+
+
+def _files_back_from(directory: Path, name: str) -> Iterator[JournalFile]:
+    files = journal_files(directory)
+    names = [file.name for file in files]
+    last = names.index(name) + 1 if name in names else len(files)
+    return reversed(files[max(0, last - _MOST_FILES) : last])
+
+
+def _lines_of(run_id: str, file: JournalFile, before: int | None) -> Iterator[_Line]:
+    for offset, _, record in read_records(file, kinds=("run", "metrics")):
+        if before is not None and offset >= before:
+            return
+        if record.run_id == run_id and isinstance(record, RunRecord | MetricsUpdate):
+            yield record

@@ -1,0 +1,146 @@
+"""Remember how far the journal is delivered, in a file that survives crashes and copies of the base directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from ...plugins.errors import StoreError
+from ..journal import JournalFile, journal_files
+from .places import create_file, replace_file
+
+__all__ = [
+    "Cursor",
+    "Mark",
+    "Trouble",
+    "create_cursor",
+    "day_of",
+    "first_cursor",
+    "is_still_there",
+    "load_cursor",
+    "mark_at",
+    "save_cursor",
+]
+
+_VERSION = 1
+_TAIL_BYTES = 16
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """
+    A position in one journal file.
+
+    The file is known by its name and the digest of its first line, never by its inode, so that a copied base
+    directory goes on where it was. `tail` is what stands before the position: a file that lost its end in a power
+    cut and grew again would otherwise be read from the middle of a line.
+    """
+
+    name: str
+    head: str
+    offset: int
+    tail: str = ""
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """
+    What holds the delivery up: since when, how many tries failed, why, which run, and when it is tried again.
+
+    `strikes` counts the tries that failed while other records were taken. Kept on disk, because a process that lives
+    for a second each minute would otherwise start to count anew for ever.
+    """
+
+    since: str
+    attempts: int
+    strikes: int
+    reason: str
+    run_id: str
+    key: str
+    retry_at: str
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """
+    Everything that a delivery must remember.
+
+    `first_day` (`YYYYMMDD`) bounds the shared journal: what is older was written before the sink existed. It is
+    empty when the whole journal is delivered.
+    """
+
+    first_day: str = ""
+    marks: tuple[Mark, ...] = ()
+    trouble: Trouble | None = None
+    version: int = _VERSION
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+def first_cursor(journal_dir: Path | None, *, is_backfill: bool) -> Cursor:
+    """Return where a sink starts that has no cursor: at the end of the journal as it is now, or at its beginning."""
+    files = [] if is_backfill or journal_dir is None else journal_files(journal_dir)
+    if not files:
+        return Cursor()
+    last_day = day_of(files[-1])
+    # Only the last day is measured: a look into a thousand gzipped files would hold the agent for seconds.
+    measured = [(file, file.head) for file in files if day_of(file) == last_day]
+    return Cursor(last_day, tuple(mark_at(file, file.name, head, file.size) for file, head in measured if head))
+
+
+def create_cursor(path: Path, cursor: Cursor) -> bool:
+    """Write *cursor* unless there is one; return whether it was written. Of several processes at once, one wins."""
+    return create_file(path, msgspec.json.encode(cursor))
+
+
+def load_cursor(path: Path) -> Cursor | None:
+    """
+    Return the cursor in *path*, None when there is no such file.
+
+    Raises:
+        StoreError: a later version wrote it.
+        ValueError: it is damaged.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        version = msgspec.json.decode(content, type=_Versioned).version
+        if version > _VERSION:
+            raise StoreError(f"{path} is of a later version ({version}); update local-telemetry to deliver again")
+        return msgspec.json.decode(content, type=Cursor)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no cursor: {error}") from error
+
+
+def save_cursor(path: Path, cursor: Cursor) -> None:
+    """Write *cursor*; only the process that holds the delivery's lock may do it."""
+    replace_file(path, msgspec.json.encode(cursor))
+
+
+def mark_at(file: JournalFile, name: str, head: str, offset: int) -> Mark:
+    """Return the mark for a position in *file*, which the cursor knows as *name*."""
+    return Mark(name, head, offset, _tail_before(file, offset))
+
+
+def is_still_there(file: JournalFile, mark: Mark) -> bool:
+    """Return whether what stood before *mark* stands there still."""
+    return mark.tail == "" or file.is_closed or mark.tail == _tail_before(file, mark.offset)
+
+
+def day_of(file: JournalFile) -> str:
+    """Return the day (UTC, `YYYYMMDD`) whose records *file* holds."""
+    return file.name[len("events_") :][:8]
+
+
+def _tail_before(file: JournalFile, offset: int) -> str:
+    # A gzipped file is complete for ever, and reading just before an offset would mean to unpack all before it.
+    if file.is_closed or offset == 0:
+        return ""
+    try:
+        with file.open() as stream:
+            stream.seek(max(0, offset - _TAIL_BYTES))
+            return stream.read(min(offset, _TAIL_BYTES)).hex()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,258 @@
+"""Move records from the journal to the other side, a bounded step at a time, in one process at a time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+
+import msgspec
+
+from ...plugins.complaints import Complaints
+from ...plugins.context import SinkContext
+from ...plugins.errors import StoreError
+from ...plugins.ids import get_iso8601_timestamp
+from .cursor import Cursor, Trouble, create_cursor, first_cursor, load_cursor, save_cursor
+from .feed import Fed, Feed
+from .ledger import Ledger
+from .locks import PathLock
+from .places import Places
+from .plan import Plan
+from .progress import Progress
+from .rounds import Round
+from .sources import sources_of
+
+__all__ = ["Pump"]
+
+_WINDOW = 64
+_MOST_BYTES = 4 << 20
+_ROUND_S = 0.1
+"""A round ends after this time: it bounds what a kill repeats, and what a fork or an exit waits for."""
+_ISOLATING_ROUND_S = 60.0
+_ISOLATE_AFTER = 4
+_MOST_PROBES = 10
+_LONGEST_HOLD_S = 5.0
+"""Over a longer pause the lock is let go: another process may have the token or the proxy that works."""
+_POLL_S = (0.5, 5.0)
+_HURRIED_POLL_S = 0.05
+_UNSAVED_BYTES = 1 << 20
+
+
+class Pump:
+    """
+    The work of one sink's delivery in this process; all but `begin()` belongs to one thread.
+
+    While the delivery's lock is held here, nobody else reads or moves the cursor. When all is delivered, and over
+    longer pauses, the lock is let go and everything but the counts forgotten.
+
+    Attributes:
+        rests_until: no step does anything before this moment (steady clock), unless somebody hurries it.
+        fault: the last thing that went wrong, None after something went well.
+    """
+
+    def __init__(self, plan: Plan, places: Places, context: SinkContext) -> None:
+        self._plan = plan
+        self._places = places
+        self._context = context
+        self._lock = PathLock(places.lock)
+        self._complaints = Complaints(logging.getLogger("telemetry.delivery"))
+        self._start = Cursor()
+        self._cursor = Cursor()
+        self._feed: Feed | None = None
+        self._waiting: list[Fed] = []
+        self._failures = 0
+        self._is_pause_asked_for = False
+        self._poll_s = _POLL_S[0]
+        self.ledger = Ledger(places, context.report)
+        self.progress = Progress()
+        self.rests_until = 0.0
+        self.fault: str | None = None
+        self.is_closed = False
+
+    def begin(self) -> None:
+        """
+        Note where the journal stands, if this sink was never here before; called before this process writes a line.
+
+        Raises:
+            OSError: it cannot be written down; then it is kept in mind.
+        """
+        if self._places.cursor.exists():
+            self._start = Cursor(first_day=get_iso8601_timestamp()[:10].replace("-", ""))
+            return
+        self._start = first_cursor(self._context.journal_dir, is_backfill=self._plan.is_backfill)
+        self._places.prepare()
+        create_cursor(self._places.cursor, self._start)
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether this process is the one that delivers at the moment."""
+        return self._lock.is_held
+
+    def step(self) -> float | None:
+        """Do one piece of work; return the seconds until the next one, None when nothing is left."""
+        question = self.progress.asked
+        try:
+            return self._step(question)
+        except (OSError, StoreError) as error:
+            return self._broken(question, error)
+
+    def _step(self, question: int) -> float | None:
+        if self.is_closed:
+            self.let_go()
+            return None
+        if (left_s := self._rest_left_s()) > 0:
+            self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
+            return left_s
+        if not self._lead():
+            return self._follow(question)
+        self._fill_up()
+        return self._one_round(question) if self._waiting else self._finish(question)
+
+    def _fill_up(self) -> None:
+        room = max(_WINDOW, self._plan.batch) - len(self._waiting)
+        self._waiting += self._reading.read(room, _MOST_BYTES - sum(fed.end - fed.offset for fed in self._waiting))
+
+    def _rest_left_s(self) -> float:
+        if self.progress.is_hurried and not self._is_pause_asked_for:
+            self.rests_until = 0.0
+        return max(0.0, self.rests_until - time.monotonic())
+
+    @property
+    def _reading(self) -> Feed:
+        if self._feed is None:
+            self._feed = self._feed_from(self._cursor)
+        return self._feed
+
+    def _feed_from(self, cursor: Cursor) -> Feed:
+        sources = sources_of(self._places, self._context.journal_dir, cursor.first_day)
+        return Feed(sources, cursor.marks, self._plan.wants)
+
+    def _lead(self) -> bool:
+        if self._lock.is_held:
+            return True
+        self._places.prepare()
+        if not self._lock.acquire():
+            return False
+        self._cursor = self._loaded_cursor()
+        self.ledger.resume(self._cursor.trouble)
+        self._poll_s = _POLL_S[0]
+        return True
+
+    def _loaded_cursor(self) -> Cursor:
+        path = self._places.cursor
+        try:
+            cursor = load_cursor(path) or self._start
+        except ValueError as error:
+            # Twice is better than never, and the keys tell the other side that it was there before.
+            os.replace(path, path.with_name(f"{path.name}.damaged"))
+            self._complaints.say("damaged", "%s; the whole journal is delivered again", error)
+            return Cursor()
+        return Cursor() if self._plan.is_backfill and cursor.first_day else cursor
+
+    def _follow(self, question: int) -> float | None:
+        """Wait for the process that leads: it may die, or have looked just before our last line was written."""
+        if not self._has_pending():
+            self.progress.answer(question, is_drained=True)
+            return None
+        pause_s = _HURRIED_POLL_S if self.progress.is_hurried else self._poll_s
+        self._poll_s = min(2 * self._poll_s, _POLL_S[1])
+        self._is_pause_asked_for = False
+        self.rests_until = time.monotonic() + pause_s
+        self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
+        return pause_s
+
+    def _has_pending(self) -> bool:
+        try:
+            feed = self._feed_from(load_cursor(self._places.cursor) or self._start)
+        except ValueError:
+            return True  # the one who leads will mend it
+        has_pending = bool(feed.read(1, 1))
+        feed.close()
+        return has_pending
+
+    def _one_round(self, question: int) -> float:
+        found = self._tried()
+        self.ledger.book_taken(found.taken)
+        self._drop(found.taken)
+        self.ledger.book_failed(found)
+        self.ledger.bury(found.refused)
+        self._drop([fed for fed, _ in found.refused])
+        if not found.failed:
+            self._failures, self.fault = 0, None
+            self._save(None)
+            return 0.0
+        return self._pause_after(found, question)
+
+    def _tried(self) -> Round:
+        persistence = max(self._failures, self.ledger.tries_of(self._waiting[0]))
+        is_isolating = persistence >= _ISOLATE_AFTER or self.ledger.most_strikes > 0
+        end = time.monotonic() + (_ISOLATING_ROUND_S if is_isolating else _ROUND_S)
+        found = Round(
+            self._plan.deliver,
+            1 if is_isolating else self._plan.batch,
+            min(max(2, persistence - 2), _MOST_PROBES) if is_isolating else 1,
+            lambda: self.is_closed or time.monotonic() > end,
+        )
+        found.run(self._waiting)
+        return found
+
+    def _drop(self, done: list[Fed]) -> None:
+        spots = {(fed.spot, fed.offset) for fed in done}
+        self._waiting = [fed for fed in self._waiting if (fed.spot, fed.offset) not in spots]
+
+    def _pause_after(self, found: Round, question: int) -> float:
+        error = found.failed[0][1]
+        has_answered = bool(found.taken or found.refused)
+        self._failures = max(1, self.ledger.most_strikes) if has_answered else self._failures + 1
+        pause_s = self._plan.pause_s(self._failures, error.retry_after_s)
+        retry_at = get_iso8601_timestamp(time.time() + pause_s)
+        trouble = self.ledger.trouble(found, self._cursor.trouble, retry_at)
+        self._save(trouble)
+        self._complaints.say(
+            "failed", "sink %s: %s; tried again in %.0f s, and kept until then", self._places.sink, error, pause_s
+        )
+        return self._rest(question, pause_s, str(error), is_asked_for=error.retry_after_s is not None)
+
+    def _broken(self, question: int, error: Exception) -> float:
+        """Rest after a fault on our own side: a disk that is full, a folder that is gone."""
+        self._failures += 1
+        pause_s = self._plan.pause_s(self._failures, None)
+        self._complaints.say(
+            "broken",
+            "sink %s cannot deliver: %s: %s; tried again in %.0f s",
+            *(self._places.sink, type(error).__name__, error, pause_s),
+        )
+        self.let_go()
+        return self._rest(question, pause_s, f"{type(error).__name__}: {error}", is_asked_for=False)
+
+    def _rest(self, question: int, pause_s: float, fault: str, *, is_asked_for: bool) -> float:
+        self.fault = fault
+        self._is_pause_asked_for = is_asked_for
+        if pause_s > _LONGEST_HOLD_S:
+            self.let_go()
+        self.rests_until = time.monotonic() + pause_s
+        self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
+        return pause_s
+
+    def _finish(self, question: int) -> float | None:
+        # Reports of what was delivered are lines of the journal as well: skipping them is not worth a sync each.
+        if self._cursor.trouble is not None or self._reading.unsaved_bytes > _UNSAVED_BYTES:
+            self._save(None)
+        self._reading.delete_delivered()
+        self.ledger.clear()
+        self.let_go()
+        self.progress.answer(question, is_drained=True)
+        return None
+
+    def _save(self, trouble: Trouble | None) -> None:
+        marks = self._reading.marks(self._waiting)
+        self._cursor = msgspec.structs.replace(self._cursor, marks=marks, trouble=trouble)
+        save_cursor(self._places.cursor, self._cursor)
+
+    def let_go(self) -> None:
+        """Forget what was read, and let another process deliver."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+        self._waiting = []
+        self._lock.release()

@@ -1,0 +1,98 @@
+"""Try to deliver what waits, once: in order per run, and such that one bad record holds up nothing but itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from attrs import define, field
+
+from ...plugins.errors import Refused, Retryable, TelemetryError
+from .border import Deliver, errors_of
+from .feed import Fed
+
+__all__ = ["Round"]
+
+
+@define
+class Round:
+    """
+    One walk along the waiting items; what came of it stands in its lists, what is in none was not tried.
+
+    A batch that is refused is split until the record that is at fault stands alone.
+
+    Args:
+        batch: how many items are delivered at once.
+        patience: how many failures in a row end the round. Usually the first; but more tell a record that the other
+            side cannot digest from an outage, where the next ones fail as well.
+        is_over: asked before each batch but the first; ends the round early.
+
+    Attributes:
+        taken: delivered items.
+        refused: items that will never be taken, with the reason.
+        failed: items that are to be tried again, with the error.
+        passed_by: keys of failed items after which the other side answered for another one.
+    """
+
+    deliver: Deliver
+    batch: int
+    patience: int
+    is_over: Callable[[], bool]
+    taken: list[Fed] = field(factory=list)
+    refused: list[tuple[Fed, Refused]] = field(factory=list)
+    failed: list[tuple[Fed, Retryable]] = field(factory=list)
+    passed_by: set[str] = field(factory=set)
+    _held_runs: set[str] = field(factory=set)
+    _misses: int = 0
+
+    def run(self, waiting: Sequence[Fed]) -> None:
+        """Deliver *waiting* until it is done, time is up, or the other side cannot be reached."""
+        for number, chunk in enumerate(_chunks(waiting, self.batch)):
+            if self._is_outage or (number and self.is_over()):
+                return
+            self._send(chunk)
+
+    @property
+    def _is_outage(self) -> bool:
+        return self._misses >= self.patience
+
+    def _send(self, chunk: Sequence[Fed]) -> None:
+        # What follows a failed record of the same run waits with it: in order per run.
+        chunk = [fed for fed in chunk if fed.item.record.run_id not in self._held_runs]
+        if not chunk:
+            return
+        errors = errors_of(self.deliver, [fed.item for fed in chunk])
+        if isinstance(errors, Refused) and len(chunk) > 1:
+            self._send_halves(chunk)
+        elif isinstance(errors, TelemetryError):
+            self._sort(chunk, dict.fromkeys((fed.item.key for fed in chunk), errors))
+        else:
+            self._sort(chunk, errors)
+
+    def _send_halves(self, chunk: Sequence[Fed]) -> None:
+        middle = len(chunk) // 2
+        self._send(chunk[:middle])
+        if not self._is_outage:
+            self._send(chunk[middle:])
+
+    def _sort(self, chunk: Sequence[Fed], errors: Mapping[str, TelemetryError]) -> None:
+        has_failed = has_answer = False
+        for fed in chunk:
+            match errors.get(fed.item.key):
+                case None:
+                    self.taken.append(fed)
+                    has_answer = True
+                case Refused() as error:
+                    self.refused.append((fed, error))
+                    has_answer = True
+                case Retryable() as error:
+                    self.failed.append((fed, error))
+                    self._held_runs.add(fed.item.record.run_id)
+                    has_failed = True
+        self._misses = self._misses + 1 if has_failed else 0
+        if has_answer:
+            self.passed_by.update(fed.item.key for fed, error in self.failed if error.retry_after_s is None)
+
+
+def _chunks(waiting: Sequence[Fed], size: int) -> Iterator[Sequence[Fed]]:
+    for start in range(0, len(waiting), size):
+        yield waiting[start : start + size]

@@ -1,0 +1,48 @@
+"""Say which journals a delivery is fed from: the shared one, and the sink's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrs import frozen
+
+from ..journal import JournalFile, journal_files
+from .cursor import day_of
+from .places import Places
+
+__all__ = ["Source", "sources_of"]
+
+
+@frozen
+class Source:
+    """
+    A journal that is delivered.
+
+    Args:
+        prefix: stands before its files' names in the cursor, which tells the files of two journals apart.
+        first_day: what is older (`YYYYMMDD`) is not looked at.
+        is_own: nobody else reads it, so what is delivered may be deleted.
+    """
+
+    directory: Path
+    prefix: str = ""
+    first_day: str = ""
+    is_own: bool = False
+
+    def files(self) -> list[JournalFile]:
+        """Return its files, oldest first."""
+        return [file for file in journal_files(self.directory) if day_of(file) >= self.first_day]
+
+    def name_of(self, file: JournalFile) -> str:
+        """Return the name of *file* in the cursor."""
+        return self.prefix + file.name
+
+
+def sources_of(places: Places, journal_dir: Path | None, first_day: str) -> tuple[Source, ...]:
+    """
+    Return the sink's own journal, and the shared one where there is one.
+
+    The own one also holds the dead letters that are tried again, and what was kept before there was a shared one.
+    """
+    own = Source(places.journal, "own/", is_own=True)
+    return (own,) if journal_dir is None else (own, Source(journal_dir, first_day=first_day))
