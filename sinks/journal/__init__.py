@@ -1,7 +1,7 @@
 """
 Keep the journal: the ordered truth from which every other store can be rebuilt.
 
-Read it like this; a cursor is a file's (`name`, `head`) and `reader.position`:
+`Journal` writes. Read it like this; a cursor is a file's (`name`, `head`) and `reader.position`:
 
     for file in journal_files(directory):
         reader = Reader(file, offset, kinds=frozenset({"run"}))
@@ -12,5 +12,6 @@ Read it like this; a cursor is a file's (`name`, `head`) and `reader.position`:
 
 from .files import JournalFile, journal_files
 from .reading import Found, Reader, read_records
+from .writer import FSYNC_MODES, Journal
 
-__all__ = ["Found", "JournalFile", "Reader", "journal_files", "read_records"]
+__all__ = ["FSYNC_MODES", "Found", "Journal", "JournalFile", "Reader", "journal_files", "read_records"]

@@ -1,0 +1,154 @@
+"""Append whole lines to one open file; what another writer left torn is ended first, never cut off."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+
+from .disk import Disk, explained, is_same_file, open_private
+
+__all__ = ["DayFile"]
+
+
+class DayFile:
+    """
+    One file of the journal, open for appending; one thread at a time writes, any thread may sync.
+
+    Attributes:
+        fault: why a sync failed. The system forgets what it could not write, so a second sync would lie:
+            the file is not synced again, and its writer goes on in another.
+        mended: how many torn tails were ended with a newline.
+    """
+
+    def __init__(self, path: str, disk: Disk) -> None:
+        self.path = path
+        self.fault: OSError | None = None
+        self.is_closed = False
+        self.mended = 0
+        self._disk = disk
+        self._write = disk.write
+        self._descriptor = open_private(path)
+        self._known = os.fstat(self._descriptor)
+        self._end = -1
+        self._is_listed = False
+        # One sync at a time: the system tells an error once only, to one of them. Reentrant, because a signal
+        # handler that logs may meet a sync of the thread that it interrupts.
+        self._gate = threading.RLock()
+        self._syncing = 0
+        self._is_behind = False
+
+    def append(self, lines: bytes) -> None:
+        """
+        Write *lines*, one or more, each with its newline; they survive the death of this process.
+
+        Raises:
+            OSError: they are not in the file, or not whole; it names the path and the cure.
+        """
+        try:
+            self._append(lines)
+        except OSError as error:
+            raise explained(error, "append to the journal", self.path) from error
+
+    def _append(self, lines: bytes) -> None:
+        end = os.lseek(self._descriptor, 0, os.SEEK_END)
+        if end != self._end and not self._is_whole(end):
+            self.mended += 1
+            lines = b"\n" + lines
+        # One write for the whole: two writers on one file may interleave between two calls.
+        written = self._write(self._descriptor, lines)
+        self._is_behind = True
+        if written == len(lines):
+            self._end = end + written
+        else:
+            self._finish(lines, written, end + written)
+
+    def _is_whole(self, end: int) -> bool:
+        # The end is not where we left it: somebody else wrote, and may have died over it.
+        if not end:
+            return True
+        if hasattr(os, "pread"):
+            return os.pread(self._descriptor, 1, end - 1) == b"\n"
+        os.lseek(self._descriptor, end - 1, os.SEEK_SET)
+        return os.read(self._descriptor, 1) == b"\n"
+
+    def _finish(self, lines: bytes, written: int, end: int) -> None:
+        """
+        Write what a short write left: the disk is nearly full, or a limit of the file size near.
+
+        Until that is done `_end` stays behind the true end, so that after an error the tail is looked at.
+        """
+        while written < len(lines):
+            if os.lseek(self._descriptor, 0, os.SEEK_END) != end:
+                # Somebody wrote into the gap (a signal handler of ours, a process without the lock): our line is
+                # torn there for good and is written anew; the lines before it are whole.
+                self._append(lines[lines.rfind(b"\n", 0, written) + 1 :])
+                return
+            count = self._write(self._descriptor, memoryview(lines)[written:])
+            if not count:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written += count
+            end += count
+        self._end = end
+
+    def sync(self) -> None:
+        """
+        Return when all that was written up to now survives a power cut.
+
+        The first time it syncs the directory too: until then the name of a new file is not safe, whoever made it.
+
+        Raises:
+            OSError: it does not, now or at an earlier call; nothing written since the last good sync is safe.
+        """
+        with self._gate:
+            if self.fault is None and not self.is_closed:
+                self._sync_open()
+        # Looked at afterwards: a signal handler's sync inside ours may have been the one that met the error.
+        if self.fault is not None:
+            raise explained(self.fault, "sync the journal", self.path) from self.fault
+
+    def _sync_open(self) -> None:
+        self._syncing += 1
+        self._is_behind = False  # before the sync: it may miss what is written while it runs
+        try:
+            self._disk.sync(self._descriptor)
+            if not self._is_listed:
+                self._disk.sync_directory(os.path.dirname(self.path))
+                self._is_listed = True
+        except OSError as error:
+            self.fault = error
+        finally:
+            self._syncing -= 1
+            self._close_when_free()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether all that was written survives a power cut."""
+        return not self._is_behind and not self._syncing and self.fault is None
+
+    def is_in_place(self) -> bool:
+        """Return whether the file is still the one at its path: not deleted, renamed or replaced."""
+        return is_same_file(self.path, self._known)
+
+    def close(self) -> None:
+        """Close the file once it is not being synced; what is to be safe is synced before."""
+        with self._gate:
+            self.is_closed = True
+            self._close_when_free()
+
+    def _close_when_free(self) -> None:
+        # A signal handler may close the file in the middle of a sync of the thread that it interrupted: closed
+        # under its feet, the number could belong to another file when the sync gets to it.
+        if self.is_closed and not self._syncing:
+            self._close_once()
+
+    def _close_once(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def abandon(self) -> None:
+        """Close the file in a child after fork, where the thread that holds its lock may not exist."""
+        self.is_closed = True
+        if not self._syncing:
+            self._close_once()
