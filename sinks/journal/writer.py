@@ -229,16 +229,22 @@ class Journal:
             if file is not None:
                 file.abandon()
 
-    def close(self) -> None:
-        """Sync if the mode says so and let go of the files; a line that comes later opens them again."""
+    def close(self, deadline_s: float = 2.0) -> None:
+        """
+        Sync if the mode says so and let go of the files; a line that comes later opens them again.
+
+        A sync that takes longer than *deadline_s* seconds is left to the system, and its file with it.
+        """
         if self._syncer is not None:
-            self._syncer.stop(_LOOK_EVERY_S)
+            self._syncer.stop(deadline_s)
+        is_idle = self._fsync == "never" or self.sync(deadline_s)
         with self._turn:
             if self._depth:
                 return  # called by a signal handler inside append(), which needs the file to finish its line
             file, self._file = self._file, None
-            self._retire(file)
             self._lock.close()
+            if is_idle:
+                self._retire(file)
 
     def health(self) -> dict[str, Any]:
         """Return the journal's place and mode, what went wrong so far and how often; never blocks."""
