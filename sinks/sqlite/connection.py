@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from .file_lock import FileLock
 from .opening import Opened
 from .quarantine import set_aside
 from .transaction import Transaction
+from .turns import Turns
 
 __all__ = ["CHECKPOINT_BYTES", "Damaged", "Database", "Opened", "Transaction"]
 
@@ -56,12 +56,8 @@ class Database:
         self._looked_at = 0.0
         self._is_inherited = False
         self._is_parked = False
-        self._renew_mutex()
+        self._turns = Turns()
         forks.watch(self)
-
-    def _renew_mutex(self) -> None:
-        self._mutex = threading.Lock()
-        self._owner: int | None = None
 
     def writing(self, wait_s: float) -> Transaction:
         """
@@ -78,20 +74,16 @@ class Database:
         """Return a context that lends the connection for queries; other threads wait, so fetch and let go."""
         return Transaction(self, wait_s, is_writing=False)
 
-    def take(self, wait_s: float) -> None:
-        """Take the connection for this thread, *wait_s* seconds at most; `Transaction` calls it."""
-        # A signal handler that logs while this thread is inside a write must not enter the same transaction.
-        if self._owner == threading.get_ident() or not self._mutex.acquire(timeout=wait_s):
+    def take(self, token: object, wait_s: float) -> None:
+        """Take the connection for the work named by *token*, *wait_s* seconds at most; `Transaction` calls it."""
+        if not self._turns.take(token, wait_s):
             raise Retryable(f"{self.path} is in use by another thread of this process")
-        self._owner = threading.get_ident()
         if self._is_parked:
-            self.give_back()
             raise Retryable(f"{self.path} is closed while this process forks")
 
-    def give_back(self) -> None:
-        """Let the next thread take the connection."""
-        self._owner = None
-        self._mutex.release()
+    def give_back(self, token: object) -> None:
+        """Let the next thread take the connection, if *token* has it."""
+        self._turns.give_back(token)
 
     def lock_file(self, wait_s: float) -> None:
         """Lock out the writers in our other processes; the connection must be taken."""
@@ -179,27 +171,22 @@ class Database:
             Retryable: a lock was not to be had within *wait_s* seconds.
             StoreError: the file cannot be renamed.
         """
-        self.take(wait_s)
+        token = object()
         try:
+            self.take(token, wait_s)
             self.drop()
             self.lock_file(wait_s)
-            is_same = opening.identity_of(self.path) == self._identity
-            return set_aside(self.path) if is_same else None
+            found = opening.identity_of(self.path)
+            return set_aside(self.path) if found is not None and found == self._identity else None
         except OSError as error:
             raise StoreError(f"{self.path} is damaged and cannot be set aside: {error}") from error
         finally:
             self._lock.close()
-            self.give_back()
+            self.give_back(token)
 
     def park(self) -> None:
         """Close the connection because the process is about to fork; nobody opens it until `unpark()`."""
-        try:
-            self.take(_FORK_WAIT_S)
-        except Retryable:
-            return  # a thread is inside for over a second; the child will keep away from this file
-        self._close_under_lock(_FORK_WAIT_S)
-        self._is_parked = True
-        self.give_back()
+        self._is_parked = self._close(_FORK_WAIT_S)
 
     def unpark(self) -> None:
         """Go on in the parent after a fork."""
@@ -208,7 +195,7 @@ class Database:
     def renew(self) -> None:
         """Start anew in the child of a fork."""
         self._is_parked = False
-        self._renew_mutex()
+        self._turns = Turns()
         self._lock.close()
         if self._opened is not None:
             _inherited.append(self._opened)  # closing it would undo locks in books that are not ours
@@ -216,20 +203,24 @@ class Database:
 
     def close(self, wait_s: float = 0.1) -> None:
         """Close the connection and the lock; the next use opens them anew."""
-        try:
-            self.take(wait_s)
-        except Retryable:
-            return  # another thread is inside; its connection goes with the process
-        self._close_under_lock(wait_s)
-        self.give_back()
+        self._close(wait_s)
 
-    def _close_under_lock(self, wait_s: float) -> None:
-        if self._opened is None:
-            return self._lock.close()
+    def _close(self, wait_s: float) -> bool:
+        """Close what is open; return False when another thread is inside, whose connection stays open."""
+        token = object()
         try:
-            # The last connection that closes writes the WAL back: that is a checkpoint, and wants the lock.
-            self._lock.acquire(wait_s)
-        except OSError:
-            pass  # the folder is gone, and the WAL with it
-        finally:
+            if not self._turns.take(token, wait_s):
+                return False
+            if self._opened is not None:
+                # The last connection that closes writes the WAL back: that is a checkpoint, and wants the lock.
+                self._try_lock(wait_s)
             self.drop()
+        finally:
+            self.give_back(token)
+        return True
+
+    def _try_lock(self, wait_s: float) -> bool:
+        try:
+            return self._lock.acquire(wait_s)
+        except OSError:
+            return False  # the folder is gone, and the WAL with it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from ...plugins.commit_link import CommitLink
@@ -13,6 +12,7 @@ from .commits import save_commit
 from .connection import CHECKPOINT_BYTES, Damaged, Database, Opened
 from .healing import Healer
 from .pending import Line, Pending
+from .turns import Turns
 from .writes import write_delivery, write_run
 
 __all__ = ["LONGEST_WAL", "Drain", "store"]
@@ -44,7 +44,7 @@ class Drain:
         self._pending = pending
         self._healer = healer
         self._retry = retry
-        self._stepping = threading.Lock()
+        self._turns = Turns()
         self._attempts = 0
         self._retry_at = 0.0
         self._singly = 0
@@ -58,14 +58,13 @@ class Drain:
         Args:
             is_hurried: do not keep to the pauses between tries.
         """
-        if not self._stepping.acquire(blocking=False):
-            return _BUSY_PAUSE_S
+        token = object()
         try:
-            return self._work(is_hurried)
+            return self._work(is_hurried) if self._turns.take(token, 0.0) else _BUSY_PAUSE_S
         except Damaged as error:
             return self._set_aside(error)
         finally:
-            self._stepping.release()
+            self._turns.give_back(token)
 
     def help(self, wait_s: float) -> None:
         """
@@ -76,14 +75,14 @@ class Drain:
         """
         if self._retry_at > time.monotonic() or self._database.wal_bytes() >= LONGEST_WAL:
             return
-        if not self._stepping.acquire(timeout=wait_s if len(self._pending) > _MANY else 0.0):
-            return
+        token = object()
         try:
-            self._drain(_HELPED, _HELP_WAIT_S)
+            if self._turns.take(token, wait_s if len(self._pending) > _MANY else 0.0):
+                self._drain(_HELPED, _HELP_WAIT_S)
         except (Retryable, StoreError):
             pass  # a try of 1 ms does not count as one: the worker meets the fault again, and deals with it
         finally:
-            self._stepping.release()
+            self._turns.give_back(token)
 
     def _work(self, is_hurried: bool) -> float | None:
         if len(self._pending):

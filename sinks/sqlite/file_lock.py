@@ -25,6 +25,7 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
+        self._may_be_held = False
 
     def acquire(self, wait_s: float) -> bool:
         """
@@ -35,9 +36,11 @@ class FileLock:
         """
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._may_be_held = True  # noted before: a KeyboardInterrupt may come between the lock and a note of it
         if lock_descriptor(self._descriptor, blocking=False):
             return True
-        return self._wait(self._descriptor, time.monotonic() + wait_s)
+        self._may_be_held = self._wait(self._descriptor, time.monotonic() + wait_s)
+        return self._may_be_held
 
     def _wait(self, descriptor: int, end: float) -> bool:
         # Short pauses first: a write holds the lock for 0.1 ms, and filelock's own 50 ms poll gave a p99 of 100 ms.
@@ -51,11 +54,12 @@ class FileLock:
 
     def release(self) -> None:
         """Let the next one in."""
-        if self._descriptor is not None:
+        if self._descriptor is not None and self._may_be_held:
             unlock_descriptor(self._descriptor)
+            self._may_be_held = False
 
     def close(self) -> None:
         """Release the lock and close its file; `acquire()` opens it anew."""
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self._descriptor, self._may_be_held = self._descriptor, None, False
         if descriptor is not None:
             os.close(descriptor)

@@ -17,9 +17,9 @@ __all__ = ["Transaction"]
 class _Lockable(Protocol):
     path: Path
 
-    def take(self, wait_s: float) -> None: ...
+    def take(self, token: object, wait_s: float) -> None: ...
 
-    def give_back(self) -> None: ...
+    def give_back(self, token: object) -> None: ...
 
     def lock_file(self, wait_s: float) -> None: ...
 
@@ -37,49 +37,43 @@ class Transaction:
     A class and not a generator: three nested context managers cost 5 us a write, this one costs 1.
     """
 
-    __slots__ = ("_database", "_has_file_lock", "_is_writing", "_opened", "_wait_s")
+    __slots__ = ("_database", "_is_writing", "_opened", "_token", "_wait_s")
 
     def __init__(self, database: _Lockable, wait_s: float, *, is_writing: bool) -> None:
         self._database = database
         self._wait_s = wait_s
         self._is_writing = is_writing
-        self._has_file_lock = False
         self._opened: Opened | None = None
+        self._token: object | None = None
 
     def __enter__(self) -> Opened:
-        self._database.take(self._wait_s)
+        self._token = object()
         try:
-            self._opened = self._database.opened(self._wait_s)
+            self._database.take(self._token, self._wait_s)
+            opened = self._opened = self._database.opened(self._wait_s)
             if self._is_writing:
-                self._begin(self._opened.connection)
+                self._database.lock_file(self._wait_s)
+                opened.connection.execute("BEGIN IMMEDIATE")
         except BaseException as error:
             self._leave(error)
             raise
-        return self._opened
-
-    def _begin(self, connection: sqlite3.Connection) -> None:
-        self._database.lock_file(self._wait_s)
-        self._has_file_lock = True
-        connection.execute("BEGIN IMMEDIATE")
+        return opened
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is None and self._is_writing:
-            error = self._commit()
+        try:
+            if error is None and self._is_writing and self._opened is not None:
+                self._opened.connection.execute("COMMIT")
+        except BaseException as failure:
+            self._leave(failure)
+            raise
         self._leave(error)
 
-    def _commit(self) -> sqlite3.Error | None:
-        try:
-            self._connection().execute("COMMIT")
-        except sqlite3.Error as error:
-            return error
-        return None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            raise RuntimeError("a Transaction must be entered before it is left")
-        return self._opened.connection
+    def __del__(self) -> None:
+        # A KeyboardInterrupt may end `_leave()` half way; without this all later writes would wait for this one.
+        if self._token is not None:
+            self._let_go()
 
     def _leave(self, error: BaseException | None) -> None:
         """Undo what is open, let everybody in again, and say what *error* means for the store."""
@@ -88,9 +82,7 @@ class Transaction:
             if error is not None and self._opened is not None:
                 self._undo(self._opened.connection, failure)
         finally:
-            if self._has_file_lock:
-                self._database.unlock_file()
-            self._database.give_back()
+            self._let_go()
         if failure is not None:
             raise failure from error
 
@@ -102,3 +94,9 @@ class Transaction:
             self._database.drop()  # closing rolls back whatever is left
         if failure is not None and not isinstance(failure, Retryable | Refused):
             self._database.drop()  # the next use looks at the file anew: it may have another shape by now
+
+    def _let_go(self) -> None:
+        if self._is_writing and self._opened is not None:
+            self._database.unlock_file()
+        self._database.give_back(self._token)
+        self._opened = self._token = None

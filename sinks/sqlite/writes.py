@@ -19,9 +19,10 @@ __all__ = ["load_run", "save_run", "write_delivery", "write_line", "write_run"]
 
 _DEFAULTS = {attribute.name: attribute.default for attribute in fields(RunRecord)}
 _IDENTITY = ("run_id", "schema_version", "agent_name", "agent_owner", "job_type", "trigger_type", "start_time", "host")
-_RESULT = ("status", "end_time", "duration_ms", "error_summary", "output_summary")
+_SUMMARIES = ("error_summary", "output_summary")
+_RESULT = ("status", "end_time", "duration_ms", *_SUMMARIES)
 _STARTED = (*_IDENTITY, "status")
-_OPEN_IDENTITY = ("agent_owner", "job_type", "host")
+_OPEN_IDENTITY = ("agent_owner", "host")
 _SET_APART = frozenset((*_IDENTITY, *_RESULT, "metrics_json", "created_at", "updated_at"))
 _OTHERS = tuple(name for name in COLUMNS if name not in _SET_APART)
 _UNSET = tuple(_DEFAULTS[name] for name in _OTHERS)
@@ -43,8 +44,10 @@ _ADD_EXTRAS = (
     "AND coerced_json IS excluded.coerced_json"
 )
 # What an end may overwrite without reading it first: an open run that only its start has touched. Whatever else
-# stands there (metrics that a catch-up brought, a placeholder) is folded on the slow path.
-_UNTOUCHED = "run_id = ? AND status = 'running' AND metrics_json IS NULL AND agent_name <> 'unknown'"
+# stands there (metrics that a catch-up brought, a placeholder, which knows no job) is folded on the slow path.
+_UNTOUCHED = (
+    "run_id = ? AND status = 'running' AND metrics_json IS NULL AND job_type IS NOT NULL AND agent_name <> 'unknown'"
+)
 _DELIVERED = (
     "UPDATE agent_runs SET api_posted = 1, api_posted_at = ?, api_retry_count = max(coalesce(api_retry_count, 0), ?) "
     "WHERE run_id = ?"
@@ -127,7 +130,7 @@ def _end(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> bool:
 
 def _update(connection: sqlite3.Connection, run: RunRecord) -> bool:
     names, values = _set_by(run)
-    values = (*_result_values(run), json_text(run.metrics), *_identity_values(run), *values, run.run_id)
+    values = (*_result_values(run), *_identity_values(run), json_text(run.metrics), *values, run.run_id)
     return connection.execute(_end_sql(names), values).rowcount == 1
 
 
@@ -138,9 +141,10 @@ def _add_extras(connection: sqlite3.Connection, shape: Shape, run: RunRecord) ->
 
 @lru_cache(maxsize=256)
 def _end_sql(others: tuple[str, ...]) -> str:
-    settings = [f"{name} = ?" for name in (*_RESULT, "metrics_json")]
+    settings = ["status = ?", "end_time = ?", "duration_ms = ?"]
+    settings += [f"{name} = coalesce(?, {name})" for name in _SUMMARIES]
     settings += [f"{name} = coalesce({name}, ?)" for name in _OPEN_IDENTITY]
-    settings += [f"{name} = ?" for name in others]
+    settings += [f"{name} = ?" for name in ("metrics_json", *others)]
     return f"UPDATE agent_runs SET {', '.join(settings)}, updated_at = datetime('now') WHERE {_UNTOUCHED}"
 
 
