@@ -30,6 +30,8 @@ LINE_START = b'{"record_type"'
 
 _ADDED = ("parent_run_id", "status_detail", "verdict", "writer", "seq")
 _COLUMNS = tuple(name for name in RUN_FIELDS if name not in (*_ADDED, "coerced"))
+_OPENING = (b":", b",", b"[")
+_GOING_ON = (b",", b"}", b"]")
 _scanner = json.JSONDecoder()
 
 
@@ -206,10 +208,15 @@ def _whole_records(line: bytes) -> Iterator[tuple[int, int, Record]]:
     while start >= 0:
         values, end = scanned.object_at(start) or (None, start + 1)
         # A record inside a payload must not come out as a second one: the search goes on behind the outer one,
-        # also when that is of a kind that only a later version knows.
-        with suppress(ValueError):
-            yield start, end, record_of(values)
+        # also when that is of a kind that only a later version knows, or is torn behind the inner one.
+        if not _is_inside(line, start, end):
+            with suppress(ValueError):
+                yield start, end, record_of(values)
         start = line.find(LINE_START, end)
+
+
+def _is_inside(line: bytes, start: int, end: int) -> bool:
+    return line[start - 1 : start] in _OPENING and line[end : end + 1] in _GOING_ON
 
 
 class _Scanned:

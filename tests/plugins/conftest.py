@@ -11,7 +11,7 @@ from telemetry.plugins.records import SETTABLE_FIELDS
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _NAME = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-_WHOLE = st.integers(-(2**63), 2**63 - 1)
+_WHOLE = st.integers(1 - 2**63, 2**63 - 1)
 _JSON = st.recursive(
     st.none()
     | st.booleans()
