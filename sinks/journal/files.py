@@ -20,7 +20,7 @@ GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
 """What reading a gzipped file raises when it was cut or damaged."""
 
 _NAME = re.compile(r"events_(\d{8})(?:\.r(\d+))?\.ndjson(\.gz)?")
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 16
 _DIGEST_BYTES = 16
 
 

@@ -32,7 +32,7 @@ def read_records(file: JournalFile, offset: int = 0, *, kinds: Iterable[str] | N
 
     Args:
         offset: 0, or a position that a reader gave.
-        kinds: which of `run`, `event`, `metrics`, `delivery`; all when left out.
+        kinds: which of `run`, `event`, `metrics`, `commit`, `delivery`; all when left out.
     """
     return iter(Reader(file, offset, kinds=kinds))
 
