@@ -52,11 +52,12 @@ class DayFile:
 
     def _append(self, lines: bytes) -> None:
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
-        if end != self._end and not self._is_whole(end):
-            self.mended += 1
+        is_torn = end != self._end and not self._is_whole(end)
+        if is_torn:
             lines = b"\n" + lines
         # One write for the whole: two writers on one file may interleave between two calls.
         written = self._write(self._descriptor, lines)
+        self.mended += is_torn
         self._is_behind = True
         if written == len(lines):
             self._end = end + written

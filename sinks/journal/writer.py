@@ -63,7 +63,7 @@ class Journal:
         self._disk = Disk() if disk is None else disk
         self._clock = clock
         self._lock_wait_s = lock_wait_s
-        self._counts = {"files_opened": 0, "tails_mended": 0, "append_faults": 0, "sync_faults": 0}
+        self._counts = {"files_opened": 0, "tails_mended": 0, "open_faults": 0, "append_faults": 0, "sync_faults": 0}
         self._last_fault: str | None = None
         self._syncer = Worker(self._sync_when_due, "journal") if fsync == "interval" else None
         self._begin()
@@ -143,9 +143,10 @@ class Journal:
         try:
             file = self._open(day)
         except OSError as error:
-            self._note("append_faults", error)
+            fault = explained(error, "open the journal", self.directory)
             if fallback is None:
-                raise explained(error, "open the journal", self.directory) from error
+                raise fault from error
+            self._note("open_faults", fault)
             return fallback  # no descriptor left at midnight, say: better in yesterday's file than nowhere
         # Exchanged in one step: a signal handler may have opened one meanwhile, which is let go of like any other.
         old, self._file, self._day = self._file, file, day
