@@ -18,8 +18,10 @@ myst_enable_extensions = ["attrs_block", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
+default_role = "code"  # docstrings write `name` as Markdown does
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
