@@ -20,6 +20,7 @@ __all__ = ["ARGUMENTS", "ARGUMENT_ORIGIN", "DEFAULT_ORIGIN", "arguments_layer", 
 ARGUMENTS = ("metrics_dir", *SETTINGS, "redact", "sinks")
 """Names of the settings as keyword arguments."""
 
+_BASE_NAMES = ("metrics_dir", "base_dir")  # the field, and the word that file and environment use for it
 DEFAULT_ORIGIN = "default"
 ARGUMENT_ORIGIN = "argument"
 _BELOW_BASE = {"database_path": Path("db", "telemetry.sqlite"), "ndjson_dir": Path("raw")}
@@ -42,11 +43,11 @@ def arguments_layer(arguments: Mapping[str, Any]) -> Layer:
     """Return what keyword *arguments* set; None counts as not given."""
     layer = Layer()
     for name, value in arguments.items():
-        if name not in ARGUMENTS:
-            layer.fault(f"{name} is no known setting (in an argument){nearest(name, ARGUMENTS)}")
+        if name not in ARGUMENTS and name not in _BASE_NAMES:
+            layer.fault(f"{name} is no known setting (in an argument){nearest(name, (*ARGUMENTS, *_BASE_NAMES))}")
         elif value is None:
             continue
-        elif name == "metrics_dir":
+        elif name in _BASE_NAMES:
             layer.propose(value, name, ARGUMENT_ORIGIN)
         elif name in SETTINGS:
             layer.take(SETTINGS[name], value, name, ARGUMENT_ORIGIN)
