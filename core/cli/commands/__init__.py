@@ -1,0 +1,1 @@
+"""Hold the commands, one a module; each is imported when it is called and no earlier."""

@@ -1,0 +1,117 @@
+"""Find a command by its name and import it only when it is called, so that `telemetry --help` imports none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+from attrs import frozen
+
+from .plugged import plugged_commands
+
+__all__ = ["COMMANDS", "DeskCommand", "Entry", "LazyGroup"]
+
+
+@frozen
+class Entry:
+    """One command in the list: the part of the list it stands in, and its sentence there."""
+
+    section: str
+    help: str
+
+
+_LOOK, _CLOSER, _RECORD, _CARE = "What ran", "A closer look", "Record", "Care"
+
+COMMANDS: Mapping[str, Entry] = {
+    "runs": Entry(_LOOK, "List runs, the newest first."),
+    "show": Entry(_LOOK, "Show one run: figures, error, events, children."),
+    "tail": Entry(_LOOK, "Show the latest events, and follow them with -f."),
+    "stats": Entry(_LOOK, "Count and measure runs, in groups."),
+    "errors": Entry(_CLOSER, "Group failures that are one and the same fault."),
+    "diff": Entry(_CLOSER, "Compare two runs."),
+    "plot": Entry(_CLOSER, "Draw a metric over runs."),
+    "query": Entry(_CLOSER, "Ask the store in SQL, read only."),
+    "export": Entry(_CLOSER, "Write runs and events to a file."),
+    "demo": Entry(_RECORD, "Record a real job and look at what came of it."),
+    "exec": Entry(_RECORD, "Run any command and record it as a run."),
+    "sinks": Entry(_CARE, "List the sinks and how they are."),
+    "plugins": Entry(_CARE, "List what is installed, and what is loaded of it."),
+    "config": Entry(_CARE, "Show, check and begin the configuration."),
+    "doctor": Entry(_CARE, "Look for what is wrong with the telemetry itself."),
+    "completion": Entry(_CARE, "Write the completion script of your shell."),
+}
+_PLUGGED = "From plugins"
+
+
+class DeskCommand(click.Command):
+    """
+    A command whose help ends with examples.
+
+    Args:
+        examples: command line and what it is for, two or more of them.
+    """
+
+    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for command, purpose in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{command}\n")
+                    formatter.write(f"{'':>{formatter.current_indent}}    {purpose}\n")
+
+
+class LazyGroup(click.Group):
+    """The root of the command line: our commands by name, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, ours in the order of the list."""
+        return [*COMMANDS, *(name for name in sorted(self._plugged()) if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command *cmd_name*, None when there is none."""
+        if cmd_name in COMMANDS:
+            module = import_module(f".commands.{cmd_name}", __package__)
+            command: click.Command = module.command
+            return command
+        return self._plugged().get(cmd_name)
+
+    def _plugged(self) -> dict[str, click.Command]:
+        # A command of a plugin never stands in for one of ours, so ours need no look at the plugins.
+        if not self.commands:
+            self.commands.update(plugged_commands())
+        return dict(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and offer the nearest name where there is none."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            told = f"there is no command {args[0]!r}{_nearest(args[0], self.list_commands(ctx))}"
+            raise click.UsageError(told, ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands in its parts, without importing any of ours."""
+        width = max(map(len, self.list_commands(ctx)))
+        for section in dict.fromkeys(entry.section for entry in COMMANDS.values()):
+            rows = [(name.ljust(width), entry.help) for name, entry in COMMANDS.items() if entry.section == section]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+        plugged = [(name, command) for name, command in sorted(self._plugged().items()) if name not in COMMANDS]
+        if plugged:
+            with formatter.section(_PLUGGED):
+                formatter.write_dl([(name.ljust(width), command.get_short_help_str(60)) for name, command in plugged])
+
+
+def _nearest(word: str, names: list[str]) -> str:
+    import difflib
+
+    found = difflib.get_close_matches(word, names, 1)
+    return f"; did you mean {found[0]!r}?" if found else ""

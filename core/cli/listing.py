@@ -1,0 +1,122 @@
+"""Write a list in the form that was asked for: table, plain columns, JSON, lines of JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from .letters import printable
+from .screen import Screen
+from .table import Column, table_lines
+
+__all__ = ["FORMS", "is_table", "output_options", "plain_text", "write_list", "write_one"]
+
+Row = TypeVar("Row")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+FORMS = {
+    "json": "one JSON array",
+    "nl": "one JSON object a line",
+    "csv": "CSV with a heading",
+    "tsv": "columns with tabs between them, as in a pipe",
+}
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def output_options(*forms: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds a flag for each of *forms* (all when none is named); the command gets `form`."""
+
+    def decorate(command: Command) -> Command:
+        for form in reversed(forms or tuple(FORMS)):
+            option = click.option(f"--{form}", "form", flag_value=form, help=f"Write {FORMS[form]}.")
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def is_table(screen: Screen, form: str | None) -> bool:
+    """Tell whether a list is shown as a table: on a terminal, when no other form was asked for."""
+    return form is None and screen.is_terminal
+
+
+def write_list(
+    screen: Screen,
+    form: str | None,
+    columns: Sequence[Column[Row]],
+    rows: Iterable[Row],
+    as_dict: Callable[[Row], dict[str, Any]] | None = None,
+) -> None:
+    """
+    Write *rows* in a *form*; streams, so that a list of any length takes no memory.
+
+    Args:
+        form: a name among `FORMS`; None is a table on a terminal and `tsv` elsewhere.
+        as_dict: returns the JSON object of a row; without it the columns by name.
+    """
+    piped = [column for column in columns if column.is_piped]
+    to_dict = as_dict or (lambda row: {column.name: column.value(row) for column in piped})
+    if is_table(screen, form):
+        _say_all(screen, table_lines(screen, columns, rows))
+    elif form == "json":
+        _say_all(screen, _json_array(map(to_dict, rows)))
+    elif form == "nl":
+        _say_all(screen, (_json(to_dict(row)) for row in rows))
+    else:
+        _write_columns(screen, form, piped, rows)
+
+
+def write_one(screen: Screen, value: Any) -> None:
+    """Write one answer as JSON, indented."""
+    screen.say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def plain_text(value: Any) -> str:
+    """Return a value as it stands in a column: empty for None, true and false, JSON for tables and lists."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return _json(value)
+
+
+def _say_all(screen: Screen, lines: Iterable[str]) -> None:
+    for line in lines:
+        screen.say(line)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _json_array(values: Iterator[dict[str, Any]]) -> Iterator[str]:
+    # A row a line: it streams, it is one JSON document, and grep can read it too.
+    held = None
+    yield "["
+    for value in values:
+        if held is not None:
+            yield f"{held},"
+        held = _json(value)
+    if held is not None:
+        yield held
+    yield "]"
+
+
+def _write_columns(screen: Screen, form: str | None, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
+    heading = [column.name for column in columns]
+    if form == "csv":
+        writer = csv.writer(screen.out, lineterminator="\n")
+        writer.writerow(heading)
+        writer.writerows([plain_text(column.value(row)) for column in columns] for row in rows)
+        return
+    screen.say("\t".join(heading))
+    for row in rows:
+        screen.say("\t".join(_field(column.value(row)) for column in columns))
+
+
+def _field(value: Any) -> str:
+    return printable(plain_text(value).translate(_ESCAPED))

@@ -1,0 +1,91 @@
+"""Run the command line: read the options that all commands share, call the command, turn faults into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from ...plugins.errors import TelemetryError
+from .desk import Desk
+from .faults import Exit, Fault, fault_of, report
+from .group import LazyGroup
+from .screen import Screen, screen_for
+
+__all__ = ["cli", "main", "run"]
+
+_INTERRUPTED = 130
+_NARROW_HELP = 100
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _NARROW_HELP},
+    no_args_is_help=True,
+)
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Read this configuration file.")
+@click.option("--base-dir", type=click.Path(path_type=Path), help="Look into this base directory.")
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    help="When to use colours; NO_COLOR and FORCE_COLOR count for auto.",
+)
+@click.version_option(package_name="local-telemetry", prog_name="telemetry", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, config_path: Path | None, base_dir: Path | None, color: str) -> None:
+    """
+    Tell what your agents, LLM pipelines and batch jobs ran, how long, and with what result.
+
+    Lists come as tables on a terminal, as plain columns in a pipe, and as JSON with --json.
+    """
+    desk = ctx.obj if isinstance(ctx.obj, Desk) else Desk(screen_for(color))
+    desk.config_path = config_path or desk.config_path
+    desk.base_dir = base_dir or desk.base_dir
+    ctx.obj = desk
+    ctx.with_resource(desk.quiet_library())
+    ctx.call_on_close(desk.close)
+
+
+def run(arguments: Sequence[str], desk: Desk | None = None) -> int:
+    """
+    Run one command line and return its exit code; the streams are those of *desk*, or of the process.
+
+    0 done, 1 failed, 2 wrong usage, 3 not found, 4 bad configuration; 130 interrupted by ^C. A reader that leaves
+    the pipe early, as `head` does, is no failure.
+    """
+    screen = desk.screen if desk is not None else screen_for()
+    try:
+        result = cli.main(list(arguments), prog_name="telemetry", obj=desk, standalone_mode=False)
+        screen.out.flush()
+        return result if isinstance(result, int) else Exit.OK
+    except BrokenPipeError:
+        _leave_pipe(screen)
+        return Exit.OK
+    except (KeyboardInterrupt, click.Abort):
+        return _INTERRUPTED
+    except (click.ClickException, Fault, TelemetryError, OSError) as error:
+        return _failed(screen, error)
+
+
+def _failed(screen: Screen, error: Exception) -> int:
+    fault = fault_of(error)
+    report(screen, fault)
+    return fault.code
+
+
+def _leave_pipe(screen: Screen) -> None:
+    # Python flushes standard output once more at exit, and would complain of the closed pipe there.
+    if screen.out is sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> None:
+    """Run the command line of this process and exit; the console script `telemetry`."""
+    for stream in (sys.stdout, sys.stderr):
+        # What the terminal cannot write comes out as an escape: a strange letter in a name must not end the list.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO does not tell of it
+    sys.exit(run(sys.argv[1:]))

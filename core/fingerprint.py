@@ -1,0 +1,74 @@
+"""Tell which failures are one and the same fault: by type, place and message, without what differs each time."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from attrs import frozen
+
+from ..plugins.records import RunRecord
+
+__all__ = ["Fingerprint", "fingerprint_of"]
+
+_KIND = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)(?::\s*|$)")
+_FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>\S.*?)\s*$', re.MULTILINE)
+_LONGEST_MESSAGE = 300
+_BACKSLASH = "\\"
+_VARIABLE = (
+    (re.compile(r"\b\d{8}T\d{6}Z-[\w.-]+-[0-9a-f]{8}\b"), "<run>"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
+    (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>"),
+    (re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"<>|]+){2,}"), "<path>"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE), "<id>"),
+    (re.compile(r"(?<![\w<])[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?%?", re.IGNORECASE), "<n>"),
+    (re.compile(r"\d+"), "<n>"),
+)
+
+
+@frozen
+class Fingerprint:
+    """
+    One fault.
+
+    `kind` is the type of the error, `place` the function and file that raised it, None where no traceback tells, and
+    `message` its text with numbers, ids, times and paths replaced.
+    """
+
+    kind: str
+    place: str | None
+    message: str
+
+    @property
+    def id(self) -> str:
+        """Eight hex digits that are the same for the same fault, on every machine."""
+        text = "\0".join((self.kind, self.place or "", self.message))
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+
+
+def fingerprint_of(run: RunRecord) -> Fingerprint:
+    """Return the fault of a run that failed; of one whose process died the kind is `died`, the message its cause."""
+    if run.verdict:
+        return Fingerprint("died", None, _without_variables(run.status_detail or ""))
+    summary = (run.error_summary or run.status_detail or "").strip()
+    first_line = summary.partition("\n")[0]
+    match = _KIND.match(first_line)
+    kind = match[1] if match else "unknown"
+    message = first_line[match.end() :] if match else first_line
+    return Fingerprint(kind, _place(run.attributes.get("traceback")), _without_variables(message[:_LONGEST_MESSAGE]))
+
+
+def _place(traceback: object) -> str | None:
+    # The last frame: the line number is left out, because it moves with every change of the file.
+    frames = _FRAME.findall(traceback) if isinstance(traceback, str) else []
+    if not frames:
+        return None
+    path, function = frames[-1]
+    return f"{function} ({path.replace(_BACKSLASH, '/').rpartition('/')[2]})"
+
+
+def _without_variables(message: str) -> str:
+    for pattern, word in _VARIABLE:
+        message = pattern.sub(word, message)
+    return message.strip()
