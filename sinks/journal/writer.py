@@ -167,7 +167,7 @@ class Journal:
         if file is None:
             return
         # Before it is closed, also for a leader that has written to it and not yet synced.
-        if self._fsync != "never" and not file.is_synced:
+        if self._fsync != "never" and not file.is_synced and file.fault is None:
             self._sync_fault(file)
         self._counts["tails_mended"] += file.mended
         file.close()
