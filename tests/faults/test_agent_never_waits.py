@@ -171,7 +171,7 @@ def _listener(answer: Callable[[socket.socket], None]) -> Iterator[dict[str, Any
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
-    yield {"api_url": f"http://127.0.0.1:{server.getsockname()[1]}/v1", "api_token": "t"}
+    yield {"api_url": f"http://127.0.0.1:{server.getsockname()[1]}/v1", "api_token": "a-token-of-usual-length"}
     server.close()
     for connection in connections:
         connection.close()
@@ -196,7 +196,7 @@ def _says(text: bytes, *, pause_s: float = 0.0) -> Callable[[socket.socket], Non
 def _api_refuses(base_dir: Path) -> Iterator[dict[str, Any]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    yield {"api_url": f"http://127.0.0.1:{port}/v1", "api_token": "t"}
+    yield {"api_url": f"http://127.0.0.1:{port}/v1", "api_token": "a-token-of-usual-length"}
 
 
 FAULTS: dict[str, Callable[[Path], Any]] = {
