@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from ..journal import JournalFile, Reader, journal_files
 from .connection import Opened
-from .cursors import EVENTS, RUNS, Cursor, find_cursor, move_cursor, settle_cursor
+from .cursors import EVENTS, RUNS, Cursor, find_cursor, move_cursor, register, settle_cursor, unregistered
 from .event_lines import EventReader, store_events
 from .run_lines import RUN_KINDS, store_run_lines
 
@@ -50,13 +50,16 @@ class CatchUp:
 
     Args:
         wait_s: how long a batch may wait for the store's write lock.
+        lines: how many lines the first batch of a pass has; later ones have as many as 20 ms are enough for.
     """
 
-    def __init__(self, database: Writable, journal_dir: Path, *, wait_s: float = 1.0) -> None:
+    def __init__(
+        self, database: Writable, journal_dir: Path, *, wait_s: float = 1.0, lines: int = _FIRST_LINES
+    ) -> None:
         self._database = database
         self._journal_dir = journal_dir
         self._wait_s = wait_s
-        self._lines = {RUNS: _FIRST_LINES, EVENTS: _FIRST_LINES}
+        self._lines = {RUNS: lines, EVENTS: lines}
 
     def run(
         self,
@@ -77,14 +80,24 @@ class CatchUp:
             StoreError: the store cannot be written.
         """
         end = None if deadline_s is None else time.monotonic() + deadline_s
+        files = journal_files(self._journal_dir)
+        self._register(files)
         for kind in passes:
-            for file in journal_files(self._journal_dir):
+            for file in files:
                 for covered in self._batches(file, kind):
                     if progress is not None:
                         progress(covered)
                     if end is not None and time.monotonic() >= end:
                         return False
         return True
+
+    def _register(self, files: list[JournalFile]) -> None:
+        with self._database.reading() as opened:
+            new = unregistered(opened, files)
+        if new:
+            heads = [(file.name, file.head or "") for file in new]  # read before the lock is taken
+            with self._database.writing(self._wait_s) as opened:
+                register(opened.connection, heads)
 
     def _batches(self, file: JournalFile, kind: str) -> Iterator[int]:
         """Store batch after batch of one file; yield the count of bytes that each covered."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import attrs
@@ -11,7 +12,7 @@ from attrs import frozen
 from ..journal import JournalFile
 from .opening import Opened
 
-__all__ = ["EVENTS", "RUNS", "Cursor", "find_cursor", "move_cursor", "settle_cursor"]
+__all__ = ["EVENTS", "RUNS", "Cursor", "find_cursor", "move_cursor", "register", "settle_cursor", "unregistered"]
 
 RUNS = "runs"
 EVENTS = "events"
@@ -55,6 +56,28 @@ class _Row(NamedTuple):
 
     def offset(self, kind: str) -> int:
         return self.runs_offset if kind == RUNS else self.events_offset
+
+
+def unregistered(opened: Opened, files: Sequence[JournalFile]) -> list[JournalFile]:
+    """Return those of *files* that the store does not know and that hold something."""
+    known = set()
+    if "journal_files" in opened.shape.tables:
+        known = {name for (name,) in opened.connection.execute("SELECT DISTINCT name FROM journal_files")}
+    return [file for file in files if file.name not in known and file.has_more(0)]
+
+
+def register(connection: sqlite3.Connection, files: Sequence[tuple[str, str]]) -> None:
+    """
+    Give numbers to *files*, pairs of name and head, in their order; without commit.
+
+    All at once, since events are told in the order of their files: were each pass to number the files in which it
+    finds something, a day without runs would get its number after the next one.
+    """
+    sql = (
+        "INSERT INTO journal_files (name, head) SELECT :name, :head WHERE :name NOT IN (SELECT name FROM journal_files)"
+    )
+    for name, head in files:
+        connection.execute(sql, {"name": name, "head": head})
 
 
 def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:

@@ -72,25 +72,26 @@ class _Batch:
         if isinstance(writer, str) and writer.isascii() and isinstance(seq, int) and 0 < seq <= _LARGEST:
             self._passed[writer] = max(seq, self._passed_by(writer))
 
-    def _before(self, known: RunRecord, line: RunRecord) -> RunRecord | None:
+    def _before(self, known: RunRecord, line: RunRecord) -> RunRecord:
         """
         Return *known* as it was before *line*, as far as the journal has told up to there.
 
         The sink writes the end of a run before the journal is read up to it. Of two ends the first one in the
         journal wins, and the one in the row may be the second: it is open until its line was passed.
         """
-        if _is_placeholder(known):
-            return None
         if line.is_running or known.is_running or line.verdict != known.verdict:
             return known
-        return attrs.evolve(known, status="running") if self._is_open(known, line) else known
+        if known.seq is not None and (known.writer, known.seq) == (line.writer, line.seq):
+            return attrs.evolve(known, status="running")  # lines in between may have set what this end has the say in
+        if self._has_passed(known):
+            return known
+        return attrs.evolve(known, status="running", error_summary=None, output_summary=None)
 
-    def _is_open(self, known: RunRecord, line: RunRecord) -> bool:
-        """Whether the end that *known* tells is that of *line* itself, or of a line that is still to come."""
+    def _has_passed(self, known: RunRecord) -> bool:
+        """Whether the journal was read up to the end that *known* tells; an end without a number came first."""
         if known.writer is None or known.seq is None:
-            return False  # another program or an earlier writer ended it; that end came first
-        is_itself = (known.writer, known.seq) == (line.writer, line.seq)
-        return is_itself or known.seq > self._passed_by(known.writer)
+            return True
+        return known.seq <= self._passed_by(known.writer)
 
     def _passed_by(self, writer: str) -> int:
         """Return the number of the last line of *writer* that was passed, 0 when none was."""
@@ -123,10 +124,3 @@ class _Batch:
             save_commit(self._connection, link)
         except (OverflowError, UnicodeEncodeError):
             save_commit(self._connection, storable_link(link))
-
-
-def _is_placeholder(run: RunRecord) -> bool:
-    """Whether *run* stands there only because an event named it, so that its own lines begin anew."""
-    if run.writer is not None or run.trigger_type != "manual":
-        return False
-    return attrs.evolve(run, created_at=None, updated_at=None) == placeholder(run.run_id, run.start_time)

@@ -85,8 +85,9 @@ class SqliteStore(CaughtUpStore):
         _complaints.say(f"damaged:{self._path}", "%s; it is set aside and built anew from the journal", error)
         try:
             # Whoever met the damage knows which file that was; another process may have put a new one there.
-            for database in (self._reader, self._writer):
-                database.quarantine(self._wait_s)
+            is_set_aside = self._reader.quarantine(self._wait_s) is not None
+            if not is_set_aside and self._path.exists():
+                self._writer.quarantine(self._wait_s)
         except (Retryable, StoreError) as fault:
             self._stand_in(journal_dir, fault)
 
