@@ -57,7 +57,8 @@ def _with_run(known: RunRecord, line: RunRecord) -> RunRecord:
     if line.is_running:
         return _filled(known, line, first={**_values(line, _IDENTITY), **_first_origin(known, line)})
     if known.is_running:
-        return _filled(line, known, first={**_values(known, _IDENTITY), **_said_before(known, line)})
+        who = line if _is_guessed(known) else known
+        return _filled(line, known, first={**_values(who, _IDENTITY), **_said_before(known, line)})
     if known.verdict and not line.verdict:
         return _filled(line, known, first=_values(known, _IDENTITY))
     return _filled(known, line, first={})
