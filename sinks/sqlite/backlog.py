@@ -78,7 +78,7 @@ class Backlog:
         if self._is_behind or self._pending.is_resting or len(self._pending) or self._is_wal_held():
             return self._defer(line)
         try:
-            with self._database.writing(self._wait_s) as opened:
+            with self._database.writing_one(self._wait_s) as opened:
                 store(opened, line)
         except (Retryable, StoreError):
             return self._defer(line)  # the worker tries again, and says what is wrong if it stays so

@@ -19,15 +19,17 @@ COMMIT_COLUMNS: tuple[str, ...] = (
 
 def save_commit(connection: sqlite3.Connection, link: CommitLink) -> None:
     """
-    Put *link* into the open transaction; what it does not know overwrites nothing.
+    Put *link* into the store; what it does not know overwrites nothing.
 
     The table `commits` has room for one run a commit: the last one linked. `run_commits` keeps every link, since
     all runs of a day may stand at the same commit.
     """
     known = {name for _, name, *_ in connection.execute("PRAGMA table_info(commits)")}
     row = {name: getattr(link, name) for name in COMMIT_COLUMNS if name in known}
+    connection.execute("SAVEPOINT link")
     _keep_link(connection, link.run_id, link.commit_hash)
     _upsert(connection, {name: value for name, value in row.items() if value is not None})
+    connection.execute("RELEASE link")
 
 
 def _keep_link(connection: sqlite3.Connection, run_id: str, commit_hash: str) -> None:

@@ -70,6 +70,14 @@ class Database:
         """
         return Transaction(self, wait_s, is_writing=True)
 
+    def writing_one(self, wait_s: float) -> Transaction:
+        """
+        Return the same without a transaction around it: for one call of `write_*`, each of which is whole by itself.
+
+        BEGIN and COMMIT cost 4 us, a tenth of the INSERT between them.
+        """
+        return Transaction(self, wait_s, is_writing=True, begins=False)
+
     def reading(self, wait_s: float = _WAIT_S) -> Transaction:
         """Return a context that lends the connection for queries; other threads wait, so fetch and let go."""
         return Transaction(self, wait_s, is_writing=False)

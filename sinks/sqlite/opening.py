@@ -97,18 +97,29 @@ def open_for_writing(path: Path, lock: FileLock, wait_s: float) -> Opened:
         OSError: folder or file cannot be created.
     """
     _make_folder(path.parent)
+    end = time.monotonic() + wait_s
+    try:
+        return _open(path, lock, _wanted_mode(path), end)
+    except sqlite3.OperationalError as error:
+        if isinstance(named(error, path), Retryable) or not _is_in_wal_mode(path):
+            raise
+    _leave_wal(path)
+    return _open(path, lock, "truncate", end)
+
+
+def _open(path: Path, lock: FileLock, mode: str, end: float) -> Opened:
     if not _make_file(path) and path.stat().st_size:
         open_for_reading(path).connection.close()  # a file that is not ours to change is not even opened for it
     connection = _connect(path, "mode=rw", BUSY_MS)
     try:
-        return _settled(connection, path, lock, time.monotonic() + wait_s)
+        return _settled(connection, path, lock, mode, end)
     except BaseException:
         connection.close()
         raise
 
 
-def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, end: float) -> Opened:
-    shape, wanted, is_new = inspect(connection), _wanted_mode(path), False
+def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, wanted: str, end: float) -> Opened:
+    shape, is_new = inspect(connection), False
     if migrate.needs_work(shape) or _mode(connection) != wanted:
         if not lock.acquire(max(0.0, end - time.monotonic())):
             raise Retryable(f"{path} is being prepared by another process")
@@ -121,6 +132,15 @@ def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, end: fl
     return Opened(connection, shape, _mode(connection) == "wal", is_new, identity_of(path))
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that may be left open at the end of the process."""
+
+    def __del__(self) -> None:
+        # Python 3.13 warns of every connection that is not closed. Ours stays open at exit on purpose, since records
+        # may come until the very end; a method of this name takes the place of the one that warns.
+        pass
+
+
 def _connect(path: Path, how: str, busy_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?{how}",
@@ -129,6 +149,7 @@ def _connect(path: Path, how: str, busy_ms: int) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
         cached_statements=256,
+        factory=_Connection,
     )
     connection.executescript(_PRAGMAS)
     return connection
@@ -161,17 +182,26 @@ def _mode(connection: sqlite3.Connection) -> str:
 def _set_mode(connection: sqlite3.Connection, wanted: str) -> None:
     if _mode(connection) == wanted:
         return
+    connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
+    # The -shm file is made with the first transaction: only that shows whether the file system can do it.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")
+
+
+def _is_in_wal_mode(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(20)[18:20] == b"\x02\x02"
+
+
+def _leave_wal(path: Path) -> None:
+    """Take a file out of WAL mode where no -shm file can be made: alone with it, SQLite needs none."""
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     try:
-        connection.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
-        # The -shm file is made with the first transaction: only that shows whether the file system can do it.
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        if isinstance(named(error, Path()), Retryable):
-            raise
+        # Before anything else: the first look at the file would want the -shm file.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
         connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
-        connection.execute("PRAGMA locking_mode = NORMAL").fetchone()
+    finally:
+        connection.close()
 
 
 def _patiently(act: Callable[[], _Result], path: Path, end: float) -> _Result:

@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
     applied_at TEXT DEFAULT (datetime('now')),
     description TEXT
 );
-CREATE INDEX IF NOT EXISTS idx_runs_agent ON agent_runs (agent_name, start_time);
+CREATE INDEX IF NOT EXISTS idx_runs_agent ON agent_runs (agent_name, start_time, status, duration_ms);
 CREATE INDEX IF NOT EXISTS idx_runs_status ON agent_runs (status, start_time);
 CREATE INDEX IF NOT EXISTS idx_runs_start ON agent_runs (start_time);
 CREATE INDEX IF NOT EXISTS idx_runs_api_posted ON agent_runs (api_posted);

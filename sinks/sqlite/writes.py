@@ -1,4 +1,9 @@
-"""Write runs into an open transaction: one statement where nothing is in the way, by the rule of merge where it is."""
+"""
+Write runs: by one statement where nothing is in the way, by the rule of merge where something is.
+
+Each call is whole by itself: a savepoint is a transaction where none is open. What raises leaves it open, for the
+`Transaction` around it to roll back.
+"""
 
 from __future__ import annotations
 
@@ -53,11 +58,12 @@ _DELIVERED = (
     "WHERE run_id = ?"
 )
 _NOT_DELIVERED = "UPDATE agent_runs SET api_retry_count = max(coalesce(api_retry_count, 0), ?) WHERE run_id = ?"
+_IS_READ = "SELECT 1 FROM journal_writers WHERE writer = ? AND seq >= ?"
 
 
 def write_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> None:
     """
-    Put the start or the end of *run* into the store, without commit.
+    Put the start or the end of *run* into the store; joins the open transaction, or is one of its own.
 
     One INSERT for a start and one UPDATE for an end where the row is as expected; otherwise what the store knows
     is folded with *run*. Writing the same run again changes nothing.
@@ -68,15 +74,19 @@ def write_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> N
 
 
 def write_line(connection: sqlite3.Connection, shape: Shape, line: RunRecord | MetricsUpdate | DeliveryReport) -> None:
-    """Fold one *line* about a run into what the store knows of it, without commit."""
+    """Fold one *line* about a run into what the store knows of it."""
+    connection.execute("SAVEPOINT line")
     known = load_run(connection, shape, line.run_id)
     run = fold(known, line)
     if run != known:
         save_run(connection, shape, run)
+    connection.execute("RELEASE line")
 
 
 def write_delivery(connection: sqlite3.Connection, shape: Shape, report: DeliveryReport) -> None:
-    """Note at a run that a remote sink took it, or how often it failed to; without commit."""
+    """Note at a run that a remote sink took it, or how often it failed to."""
+    if connection.execute(_IS_READ, (report.writer, report.seq)).fetchone():
+        return
     if shape.missing or not _note_delivery(connection, report):
         write_line(connection, shape, report)
 
@@ -94,11 +104,15 @@ def _insert(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> boo
     names, values = _set_by(run)
     if run.metrics:
         names, values = (*names, "metrics_json"), (*values, json_text(run.metrics))
-    if connection.execute(_start_sql(names), (*_start_values(run), *values)).rowcount != 1:
-        return False
-    if run.attributes or run.parent_run_id or run.status_detail or run.coerced:
+    values = (*_start_values(run), *values)
+    if not (run.attributes or run.parent_run_id or run.status_detail or run.coerced):
+        return connection.execute(_start_sql(names), values).rowcount == 1
+    connection.execute("SAVEPOINT line")
+    is_written = connection.execute(_start_sql(names), values).rowcount == 1
+    if is_written:
         connection.execute(_SAVE_EXTRAS, (run.run_id, *extras_of(run, shape)))
-    return True
+    connection.execute("RELEASE line")
+    return is_written
 
 
 def _set_by(run: RunRecord) -> tuple[tuple[str, ...], tuple[Any, ...]]:
@@ -120,11 +134,11 @@ def _start_sql(others: tuple[str, ...]) -> str:
 def _end(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> bool:
     if run.duration_ms is None or run.verdict:
         return False
-    connection.execute("SAVEPOINT run_end")
+    connection.execute("SAVEPOINT line")
     is_written = _update(connection, run) and _add_extras(connection, shape, run)
     if not is_written:
-        connection.execute("ROLLBACK TO run_end")
-    connection.execute("RELEASE run_end")
+        connection.execute("ROLLBACK TO line")
+    connection.execute("RELEASE line")
     return is_written
 
 
