@@ -9,24 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
-import pluggy
 from attrs import define, field, frozen
 
 from ..plugins.commit_link import CommitLink
 from ..plugins.complaints import Complaints
 from ..plugins.context import SinkContext
-from ..plugins.errors import PluginError
-from ..plugins.hookspecs import PROJECT, TelemetryHooks
 from ..plugins.ids import new_writer_id
 from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 from .gates import BackgroundGate, Gate
+from .losses import Losses
+from .plugs import Plugs, Processor
 from .seal import replaced_by_notice, sealed
 from .shield import attempt
 
 __all__ = ["Bus", "Delivery"]
 
 Route = tuple[str, Callable[[Callable[[Any], Any], Any], bool], Callable[[Any], Any]]
-Processor = Callable[[Record], Record | None]
 _complaints = Complaints(logging.getLogger("telemetry.bus"))
 _HOOK_OF = {
     "started": ("telemetry_run_started", "run"),
@@ -75,12 +73,14 @@ class Bus:
     writer: str = field(factory=new_writer_id)
     _numbers: Any = field(factory=lambda: itertools.count(1))
     _returned: list[int] = field(factory=list)
-    _plugins: pluggy.PluginManager = field(factory=lambda: _new_manager())
+    _plugs: Plugs = field(factory=Plugs)
     _gates: dict[str, Gate] = field(factory=dict)
     _contexts: dict[str, SinkContext] = field(factory=dict)
     _routes: dict[Any, tuple[Route, ...]] = field(factory=dict)
     _processors: tuple[tuple[str, Processor], ...] = ()
+    _journal: str | None = None
     _is_closed: bool = False
+    losses: Losses = field(factory=Losses)
     dropped: int = 0
     revive: Callable[[], None] | None = None
 
@@ -93,10 +93,12 @@ class Bus:
         """
         self.register(name, sink)
         gate = Gate(name) if getattr(sink, "runs_inline", False) else BackgroundGate(name)
+        if self._journal is None and hasattr(sink, "journal_directory"):
+            self._journal = name
         self._gates[name] = gate
         self._contexts[name] = context
         # The routes come last: a sink must not see a record before it is open.
-        if not gate.guard.call(self._caller(name, "telemetry_open", "context"), context):
+        if not gate.guard.call(self._plugs.caller(name, "telemetry_open", "context"), context):
             gate.guard.delivered = 0
         self._build_routes()
 
@@ -107,21 +109,15 @@ class Bus:
         Raises:
             PluginError: as for `attach()`.
         """
-        try:
-            self._plugins.register(plugin, name=name)
-            self._plugins.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            if self._plugins.get_plugin(name) is plugin:
-                self._plugins.unregister(plugin)
-            raise PluginError(f"plugin {name!r} ({type(plugin).__name__}) is refused: {error}") from error
+        self._plugs.add(name, plugin)
         self._build_routes()
 
     def detach(self, name: str, deadline_s: float = 1.0) -> None:
         """Close the sink of this name and give it no more records."""
         gate = self._gates.pop(name)
         gate.close(deadline_s)
-        gate.guard.call(self._caller(name, "telemetry_close", "deadline_s"), deadline_s)
-        self._plugins.unregister(name=name)
+        gate.guard.call(self._plugs.caller(name, "telemetry_close", "deadline_s"), deadline_s)
+        self._plugs.remove(name)
         self._build_routes()
 
     def stamp(self) -> tuple[str, int]:
@@ -141,7 +137,19 @@ class Bus:
         processed = self._processed(sealed(record))
         if processed is None:
             return self._drop(record)
-        return self._dispatch(processed)
+        delivery = self._dispatch(processed)
+        if delivery.failed or self.losses.waiting:
+            self._account(processed, delivery)
+        return delivery
+
+    def _account(self, record: Record, delivery: Delivery) -> None:
+        # Only the journal's refusal is a loss: every other store catches up with it.
+        if self._journal is None:
+            return
+        if self._journal in delivery.failed:
+            self.losses.note(record, self._gates[self._journal].guard.last_error)
+        elif self.losses.waiting:
+            self._dispatch(sealed(self.losses.report(*self.stamp())))
 
     def report(self, report: DeliveryReport) -> None:
         """Publish the news of a delivery, stamped as a record of this writer; what sinks get as `context.report`."""
@@ -194,38 +202,13 @@ class Bus:
     def _build_routes(self) -> None:
         self._routes = {
             kind: tuple(
-                (name, gate.way, self._act(name, hook, argument))
+                (name, gate.way, self._plugs.act(name, hook, argument))
                 for name, gate in self._gates.items()
-                if self._has(name, hook)
+                if self._plugs.has(name, hook)
             )
             for kind, (hook, argument) in _HOOK_OF.items()
         }
-        self._processors = tuple(
-            (name, _first_result(self._caller(name, "telemetry_process", "record")))
-            for name, _ in self._plugins.list_name_plugin()
-            if self._has(name, "telemetry_process")
-        )
-
-    def _has(self, name: str, hook: str) -> bool:
-        caller = getattr(self._plugins.hook, hook)
-        return any(implementation.plugin_name == name for implementation in caller.get_hookimpls())
-
-    def _caller(self, name: str, hook: str, argument: str | None) -> Callable[[Any], list[Any]]:
-        # One gate per sink: pluggy stops at the first hookimpl that raises, and the rest would get nothing.
-        others = [plugin for other, plugin in self._plugins.list_name_plugin() if other != name]
-        caller = self._plugins.subset_hook_caller(hook, remove_plugins=others)
-        if argument is None:
-            return lambda _: caller()
-        return lambda value: caller(**{argument: value})
-
-    def _act(self, name: str, hook: str, argument: str) -> Callable[[Any], Any]:
-        """Return what hands a record to one sink; its result means nothing."""
-        found = [each for each in getattr(self._plugins.hook, hook).get_hookimpls() if each.plugin_name == name]
-        if len(found) == 1 and found[0].argnames == (argument,) and not (found[0].wrapper or found[0].hookwrapper):
-            # One plain implementation is all that this gate can ever call, and pluggy has checked it; its call
-            # machinery, there to join several, would be 1.3 us of a log_event() of 8 us.
-            return found[0].function  # type: ignore[no-any-return]
-        return self._caller(name, hook, argument)
+        self._processors = self._plugs.processors()
 
     def flush(self, deadline_s: float) -> bool:
         """Ask every sink to bring out what it holds, within *deadline_s* seconds in all; return whether all did."""
@@ -239,8 +222,8 @@ class Bus:
     def _ask(self, name: str, gate: Gate, hook: str, argument: str | None, value: Any) -> Any:
         """Call a hook in the caller's thread and return its first result, None when it has none or fails."""
         results: list[Any] = []
-        if self._has(name, hook):
-            gate.guard.call(lambda _: results.extend(self._caller(name, hook, argument)(value)), value)
+        if self._plugs.has(name, hook):
+            gate.guard.call(lambda _: results.extend(self._plugs.caller(name, hook, argument)(value)), value)
             gate.guard.delivered -= 1
         return results[0] if results else None
 
@@ -257,13 +240,14 @@ class Bus:
         end = time.monotonic() + deadline_s
         for name in list(self._gates):
             self.detach(name, _left(end))
-        self._is_closed = True
+        self._is_closed, self._journal = True, None
 
     def renew_after_fork(self) -> None:
         """Become a writer of its own in the child of a fork, and let every sink start anew."""
         self.writer = new_writer_id()
         self._numbers = itertools.count(1)
         self._returned = []
+        self.losses = Losses()
         for name, gate in self._gates.items():
             if isinstance(gate, BackgroundGate):
                 gate.renew()
@@ -274,21 +258,6 @@ class Bus:
     def sink_names(self) -> Iterable[str]:
         """The names of the attached sinks, in the order of their attachment."""
         return tuple(self._gates)
-
-
-def _new_manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(PROJECT)
-    manager.add_hookspecs(TelemetryHooks)
-    return manager
-
-
-def _first_result(caller: Callable[[Any], list[Any]]) -> Processor:
-    # pluggy leaves out None, which here means "drop": an empty list is a drop.
-    def process(record: Record) -> Record | None:
-        results = caller(record)
-        return results[0] if results else None
-
-    return process
 
 
 def _left(end: float) -> float:

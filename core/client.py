@@ -226,6 +226,7 @@ class TelemetryClient(StoredRuns):
             "writer": self._bus.writer,
             "open_runs": len(self._runs),
             "is_disabled": bool(self.config.disabled),
+            "lost": self._bus.losses.total,
             "dropped_by_processors": self._bus.dropped,
             "faults": list(self._setup.faults),
             "sinks": self._bus.health(),
