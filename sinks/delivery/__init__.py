@@ -1,7 +1,7 @@
 """Feed a remote sink from the journal, at least once and in order per run."""
 
 from .border import Deliver
-from .dead_letters import DeadLetter
+from .dead import DeadLetter
 from .delivery import Delivery
 from .hooks import remote_sink
 from .item import Item

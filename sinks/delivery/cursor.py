@@ -64,11 +64,13 @@ class Cursor(msgspec.Struct, frozen=True):
     Everything that a delivery must remember.
 
     `first_day` (`YYYYMMDD`) bounds the shared journal: what is older was written before the sink existed. It is
-    empty when the whole journal is delivered.
+    empty when the whole journal is delivered. `ahead` has the keys of items behind a mark that are done already,
+    while one before them has to be tried again.
     """
 
     first_day: str = ""
     marks: tuple[Mark, ...] = ()
+    ahead: tuple[str, ...] = ()
     trouble: Trouble | None = None
     version: int = _VERSION
 

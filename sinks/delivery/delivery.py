@@ -92,7 +92,7 @@ class Delivery:
     def wake(self) -> None:
         """Deliver soon; costs the caller 0.2 us while the delivery pauses, 6 us while it works."""
         # While the API is down the thread sleeps between tries, and waking it for each run would only cost.
-        if self._pump is not None and self._worker is not None and time.monotonic() >= self._pump.rests_until:
+        if self._pump is not None and self._worker is not None and self._pump.hear():
             self._worker.wake()
 
     def flush(self, deadline_s: float) -> bool:
@@ -106,6 +106,8 @@ class Delivery:
     def _wait(self, deadline_s: float, *, is_hurried: bool, is_patient: bool) -> bool:
         if self._pump is None or self._worker is None:
             return True
+        if self._pump.is_closed:
+            return False
         question = self._pump.progress.ask(is_hurried=is_hurried)
         self._worker.wake()
         return self._pump.progress.wait(question, deadline_s, is_patient=is_patient)
@@ -138,7 +140,7 @@ class Delivery:
         A request that hangs is left to its thread, which dies with the process. What failed a moment ago is not
         tried again: the next process does that.
         """
-        if self._pump is None or self._worker is None:
+        if self._pump is None or self._worker is None or self._pump.is_closed:
             return
         end = time.monotonic() + min(deadline_s, _LONGEST_CLOSE_S)
         self._wait(end - time.monotonic(), is_hurried=False, is_patient=False)

@@ -10,7 +10,7 @@ from ...plugins.errors import Refused, Retryable
 from ...plugins.ids import get_iso8601_timestamp
 from ...plugins.records import DeliveryReport, RunRecord
 from .cursor import Trouble
-from .dead_letters import DeadLetter, DeadLetters
+from .dead import DeadLetter, DeadLetters
 from .feed import Fed
 from .places import Places
 from .rounds import Round
@@ -59,6 +59,10 @@ class Ledger:
     def tries_of(self, fed: Fed) -> int:
         """Return how often *fed* has failed."""
         return self._tries.get(fed.item.key, 0)
+
+    def is_suspect(self, fed: Fed) -> bool:
+        """Return whether *fed* failed while others were answered for."""
+        return fed.item.key in self._strikes
 
     @property
     def most_strikes(self) -> int:

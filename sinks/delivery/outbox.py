@@ -13,7 +13,7 @@ from ...plugins.lines import encode_line
 from ...plugins.records import Record, RunRecord
 from ..journal import Journal
 from .cursor import Cursor, Trouble, load_cursor
-from .dead_letters import DeadLetter, DeadLetters
+from .dead import DeadLetter, DeadLetters
 from .feed import Feed, Wants
 from .places import Places
 from .sources import sources_of

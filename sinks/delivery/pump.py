@@ -21,11 +21,10 @@ from .plan import Plan
 from .progress import Progress
 from .rounds import Round
 from .sources import sources_of
+from .window import Window
 
 __all__ = ["Pump"]
 
-_WINDOW = 64
-_MOST_BYTES = 4 << 20
 _ROUND_S = 0.1
 """A round ends after this time: it bounds what a kill repeats, and what a fork or an exit waits for."""
 _ISOLATING_ROUND_S = 60.0
@@ -58,10 +57,10 @@ class Pump:
         self._complaints = Complaints(logging.getLogger("telemetry.delivery"))
         self._start = Cursor()
         self._cursor = Cursor()
-        self._feed: Feed | None = None
-        self._waiting: list[Fed] = []
+        self._window: Window | None = None
         self._failures = 0
         self._is_pause_asked_for = False
+        self._is_for_suspects = False
         self._poll_s = _POLL_S[0]
         self.ledger = Ledger(places, context.report)
         self.progress = Progress()
@@ -83,6 +82,17 @@ class Pump:
         self._places.prepare()
         create_cursor(self._places.cursor, self._start)
 
+    def hear(self) -> bool:
+        """
+        Hear that there is more to deliver; return whether that is a reason to work now. For any thread.
+
+        A pause after an outage holds for all records. One that only suspects have to keep is over: what is new need
+        not wait for them, and helps to tell whether they are at fault.
+        """
+        if self._is_for_suspects:
+            self.rests_until = 0.0
+        return time.monotonic() >= self.rests_until
+
     @property
     def is_leading(self) -> bool:
         """Whether this process is the one that delivers at the moment."""
@@ -103,40 +113,32 @@ class Pump:
         if (left_s := self._rest_left_s()) > 0:
             self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
             return left_s
-        if not self._lead():
+        window = self._led()
+        if window is None:
             return self._follow(question)
-        self._fill_up()
-        return self._one_round(question) if self._waiting else self._finish(question)
-
-    def _fill_up(self) -> None:
-        room = max(_WINDOW, self._plan.batch) - len(self._waiting)
-        self._waiting += self._reading.read(room, _MOST_BYTES - sum(fed.end - fed.offset for fed in self._waiting))
+        window.fill()
+        return self._one_round(window, question) if window.waiting else self._finish(window, question)
 
     def _rest_left_s(self) -> float:
         if self.progress.is_hurried and not self._is_pause_asked_for:
             self.rests_until = 0.0
         return max(0.0, self.rests_until - time.monotonic())
 
-    @property
-    def _reading(self) -> Feed:
-        if self._feed is None:
-            self._feed = self._feed_from(self._cursor)
-        return self._feed
-
     def _feed_from(self, cursor: Cursor) -> Feed:
         sources = sources_of(self._places, self._context.journal_dir, cursor.first_day)
         return Feed(sources, cursor.marks, self._plan.wants)
 
-    def _lead(self) -> bool:
-        if self._lock.is_held:
-            return True
-        self._places.prepare()
-        if not self._lock.acquire():
-            return False
-        self._cursor = self._loaded_cursor()
-        self.ledger.resume(self._cursor.trouble)
-        self._poll_s = _POLL_S[0]
-        return True
+    def _led(self) -> Window | None:
+        """Return the window of the process that leads, None when that is another one."""
+        if self._window is None:
+            self._places.prepare()
+            if not self._lock.acquire():
+                return None
+            self._cursor = cursor = self._loaded_cursor()
+            self._window = Window(self._feed_from(cursor), cursor.ahead, self._plan.batch)
+            self.ledger.resume(cursor.trouble)
+            self._poll_s = _POLL_S[0]
+        return self._window
 
     def _loaded_cursor(self) -> Cursor:
         path = self._places.cursor
@@ -170,21 +172,21 @@ class Pump:
         feed.close()
         return has_pending
 
-    def _one_round(self, question: int) -> float:
-        found = self._tried()
+    def _one_round(self, window: Window, question: int) -> float:
+        found = self._tried(window.waiting)
         self.ledger.book_taken(found.taken)
-        self._drop(found.taken)
+        window.drop(found.taken)
         self.ledger.book_failed(found)
         self.ledger.bury(found.refused)
-        self._drop([fed for fed, _ in found.refused])
+        window.drop(fed for fed, _ in found.refused)
         if not found.failed:
-            self._failures, self.fault = 0, None
-            self._save(None)
+            self._failures, self.fault, self._is_for_suspects = 0, None, False
+            self._save(window, None)
             return 0.0
-        return self._pause_after(found, question)
+        return self._pause_after(window, found, question)
 
-    def _tried(self) -> Round:
-        persistence = max(self._failures, self.ledger.tries_of(self._waiting[0]))
+    def _tried(self, waiting: list[Fed]) -> Round:
+        persistence = max(self._failures, self.ledger.tries_of(waiting[0]))
         is_isolating = persistence >= _ISOLATE_AFTER or self.ledger.most_strikes > 0
         end = time.monotonic() + (_ISOLATING_ROUND_S if is_isolating else _ROUND_S)
         found = Round(
@@ -193,21 +195,17 @@ class Pump:
             min(max(2, persistence - 2), _MOST_PROBES) if is_isolating else 1,
             lambda: self.is_closed or time.monotonic() > end,
         )
-        found.run(self._waiting)
+        found.run(waiting)
         return found
 
-    def _drop(self, done: list[Fed]) -> None:
-        spots = {(fed.spot, fed.offset) for fed in done}
-        self._waiting = [fed for fed in self._waiting if (fed.spot, fed.offset) not in spots]
-
-    def _pause_after(self, found: Round, question: int) -> float:
+    def _pause_after(self, window: Window, found: Round, question: int) -> float:
         error = found.failed[0][1]
         has_answered = bool(found.taken or found.refused)
         self._failures = max(1, self.ledger.most_strikes) if has_answered else self._failures + 1
+        self._is_for_suspects = all(self.ledger.is_suspect(fed) for fed, _ in found.failed)
         pause_s = self._plan.pause_s(self._failures, error.retry_after_s)
         retry_at = get_iso8601_timestamp(time.time() + pause_s)
-        trouble = self.ledger.trouble(found, self._cursor.trouble, retry_at)
-        self._save(trouble)
+        self._save(window, self.ledger.trouble(found, self._cursor.trouble, retry_at))
         self._complaints.say(
             "failed", "sink %s: %s; tried again in %.0f s, and kept until then", self._places.sink, error, pause_s
         )
@@ -234,25 +232,25 @@ class Pump:
         self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
         return pause_s
 
-    def _finish(self, question: int) -> float | None:
+    def _finish(self, window: Window, question: int) -> float | None:
         # Reports of what was delivered are lines of the journal as well: skipping them is not worth a sync each.
-        if self._cursor.trouble is not None or self._reading.unsaved_bytes > _UNSAVED_BYTES:
-            self._save(None)
-        self._reading.delete_delivered()
+        if self._cursor.trouble is not None or window.unsaved_bytes > _UNSAVED_BYTES:
+            self._save(window, None)
+        window.clean()
         self.ledger.clear()
         self.let_go()
         self.progress.answer(question, is_drained=True)
         return None
 
-    def _save(self, trouble: Trouble | None) -> None:
-        marks = self._reading.marks(self._waiting)
-        self._cursor = msgspec.structs.replace(self._cursor, marks=marks, trouble=trouble)
+    def _save(self, window: Window, trouble: Trouble | None) -> None:
+        self._cursor = msgspec.structs.replace(
+            self._cursor, marks=window.marks(), ahead=window.ahead(), trouble=trouble
+        )
         save_cursor(self._places.cursor, self._cursor)
 
     def let_go(self) -> None:
         """Forget what was read, and let another process deliver."""
-        if self._feed is not None:
-            self._feed.close()
-            self._feed = None
-        self._waiting = []
+        if self._window is not None:
+            self._window.close()
+            self._window = None
         self._lock.release()

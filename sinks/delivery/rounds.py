@@ -90,7 +90,7 @@ class Round:
                     has_failed = True
         self._misses = self._misses + 1 if has_failed else 0
         if has_answer:
-            self.passed_by.update(fed.item.key for fed, error in self.failed if error.retry_after_s is None)
+            self.passed_by.update(fed.item.key for fed, _ in self.failed)
 
 
 def _chunks(waiting: Sequence[Fed], size: int) -> Iterator[Sequence[Fed]]:

@@ -1,0 +1,74 @@
+"""Hold the part of the journal that is being delivered, and say what a cursor must know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .cursor import Mark
+from .feed import Fed, Feed
+
+__all__ = ["Window"]
+
+_LEAST_ITEMS = 64
+_MOST_BYTES = 4 << 20
+
+
+class Window:
+    """
+    The items that were read and are not done with, in order.
+
+    Items behind one that has to be tried again may be done already. A cursor cannot pass the first that is not, so
+    the keys of those behind it stand beside: a restart does not repeat them.
+
+    Args:
+        ahead: keys of items behind the feed's marks that are done.
+        batch: at least so many items are held, as far as there are that many.
+    """
+
+    def __init__(self, feed: Feed, ahead: Iterable[str], batch: int) -> None:
+        self._feed = feed
+        self._done = set(ahead)
+        self._size = max(_LEAST_ITEMS, batch)
+        self._items: list[Fed] = []
+
+    @property
+    def waiting(self) -> list[Fed]:
+        """The items that are not done."""
+        return [fed for fed in self._items if fed.item.key not in self._done]
+
+    def fill(self) -> None:
+        """Read on, until enough items wait or they take 4 MB."""
+        waiting = self.waiting
+        room_bytes = _MOST_BYTES - sum(fed.end - fed.offset for fed in waiting)
+        self._items += self._feed.read(self._size - len(waiting), room_bytes)
+        self._pass_what_is_done()
+
+    def drop(self, done: Iterable[Fed]) -> None:
+        """Be done with these items."""
+        self._done.update(fed.item.key for fed in done)
+        self._pass_what_is_done()
+
+    def _pass_what_is_done(self) -> None:
+        while self._items and self._items[0].item.key in self._done:
+            self._done.discard(self._items.pop(0).item.key)
+
+    @property
+    def unsaved_bytes(self) -> int:
+        """How far reading is ahead of the marks that were asked for last."""
+        return self._feed.unsaved_bytes
+
+    def marks(self) -> tuple[Mark, ...]:
+        """Return the marks before the first item that is not done."""
+        return self._feed.marks(self._items)
+
+    def ahead(self) -> tuple[str, ...]:
+        """Return the keys of the items behind the marks that are done."""
+        return tuple(self._done)
+
+    def clean(self) -> None:
+        """Delete what nobody needs any more of the own journal."""
+        self._feed.delete_delivered()
+
+    def close(self) -> None:
+        """Let go of the open file."""
+        self._feed.close()

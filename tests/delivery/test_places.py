@@ -1,0 +1,89 @@
+"""The files of a delivery are whole after a crash, private, and made once."""
+
+import os
+import threading
+
+import pytest
+
+from telemetry.sinks.delivery.places import Places, create_file, replace_file
+
+
+def test_all_state_lies_under_the_state_directory(tmp_path):
+    """Cursor, lock, dead letters and the own journal carry the sink's name."""
+    places = Places(tmp_path, "hq")
+
+    names = {
+        "hq.cursor.json": places.cursor,
+        "hq.lock": places.lock,
+        "hq.dead.ndjson": places.dead_letters,
+        "hq.dead.lock": places.dead_letters_lock,
+        "hq": places.journal,
+    }
+    assert {name: tmp_path / name for name in names} == names
+
+
+def test_the_state_directory_is_private(tmp_path):
+    """Made 0700, with its parents, and a second time without complaint."""
+    places = Places(tmp_path / "base" / "state", "hq")
+
+    places.prepare()
+    places.prepare()
+
+    assert 0o700 == places.state_dir.stat().st_mode & 0o777
+
+
+def test_replace_leaves_one_private_file(tmp_path):
+    """The old content or the new, and no draft beside it."""
+    path = tmp_path / "cursor"
+
+    replace_file(path, b"old")
+    replace_file(path, b"new")
+
+    assert b"new" == path.read_bytes()
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert ["cursor"] == os.listdir(tmp_path)
+
+
+def test_create_never_overwrites(tmp_path):
+    """The first one wins."""
+    path = tmp_path / "cursor"
+
+    assert create_file(path, b"first")
+    assert not create_file(path, b"second")
+    assert b"first" == path.read_bytes()
+    assert ["cursor"] == os.listdir(tmp_path)
+
+
+def test_of_many_creators_exactly_one_wins(tmp_path):
+    """What stands there afterwards is whole, and is what the winner wrote."""
+    path = tmp_path / "cursor"
+    won = []
+
+    def create(number):
+        if create_file(path, b"%d" % number * 1000):
+            won.append(number)
+
+    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert 1 == len(won)
+    assert b"%d" % won[0] * 1000 == path.read_bytes()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_file_system_without_links_is_served_too(tmp_path, monkeypatch, is_there):
+    """FAT refuses link(); then O_EXCL decides."""
+    path = tmp_path / "cursor"
+    if is_there:
+        path.write_bytes(b"first")
+    monkeypatch.setattr(os, "link", _refused)
+
+    assert create_file(path, b"second") is not is_there
+    assert (b"first" if is_there else b"second") == path.read_bytes()
+
+
+def _refused(source, target):
+    raise PermissionError(1, "Operation not permitted")
