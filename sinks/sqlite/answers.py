@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ...plugins import RunEvent, RunQuery, RunRecord
+from ...plugins.codec import safe_text
 from ...plugins.mend import canonical_status
 from . import summaries
 from .commits import commits_of
@@ -16,7 +17,7 @@ from .find import find_ids
 from .opening import Opened
 from .queries import page_of_runs
 from .rows import run_of
-from .storable import payload_of, storable_text
+from .storable import payload_of
 from .summaries import fingerprint
 from .unindexed import Unindexed, find_unindexed
 from .writes import load_run
@@ -69,7 +70,7 @@ class Answers:
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return the run with this whole id, None when there is none."""
-        return self._ask(lambda opened: load_run(opened.connection, opened.shape, storable_text(run_id)))
+        return self._ask(lambda opened: load_run(opened.connection, opened.shape, safe_text(run_id)))
 
     def ids(self, part: str, limit: int) -> list[str]:
         """Return up to *limit* ids that *part* abbreviates."""
@@ -87,7 +88,7 @@ class Answers:
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
         """Return the commits of a run, as dicts by column name."""
-        return self._ask(lambda opened: commits_of(opened.connection, storable_text(run_id)))
+        return self._ask(lambda opened: commits_of(opened.connection, safe_text(run_id)))
 
     def unindexed(self, journal_dir: Path) -> Unindexed:
         """Return the events of the journal in *journal_dir* that are not in the database."""
@@ -115,7 +116,7 @@ def _rows(connection: sqlite3.Connection, sql: str, values: list[Any]) -> list[M
 
 def _events(run_id: str | None, event_type: str | None, after: int, limit: int) -> tuple[str, list[Any]]:
     asked = [("run_id = ?", run_id), ("event_type = ?", event_type)]
-    given = [(sql, storable_text(value)) for sql, value in asked if value is not None]
+    given = [(sql, safe_text(value)) for sql, value in asked if value is not None]
     conditions = " AND ".join(["id > ?", *(sql for sql, _ in given)])
     columns = "id, run_id, event_type, timestamp, payload_json"
     sql = f"SELECT {columns} FROM run_events WHERE {conditions} ORDER BY id LIMIT ?"

@@ -18,7 +18,6 @@ from ..journal import JournalFile, Reader
 from ..journal.files import GZIP_FAULTS
 from .cursors import Cursor
 from .shapes import Shape
-from .storable import storable_text
 from .writes import save_run
 
 __all__ = ["EventLine", "EventReader", "store_events"]
@@ -126,9 +125,7 @@ def _events_in_odd_line(line: bytes, offset: int) -> Sequence[EventLine]:
 
 
 def _of_record(offset: int, event: RunEvent) -> EventLine:
-    run_id, event_type, timestamp = map(storable_text, (event.run_id, event.event_type, event.timestamp))
-    payload = event.payload_json
-    return EventLine(offset, run_id, event_type, timestamp, None if payload is None else storable_text(payload))
+    return EventLine(offset, event.run_id, event.event_type, event.timestamp, event.payload_json)
 
 
 def store_events(connection: sqlite3.Connection, shape: Shape, cursor: Cursor, events: Sequence[EventLine]) -> None:

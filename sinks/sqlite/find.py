@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from .storable import storable_text
+from ...plugins.codec import safe_text
 
 __all__ = ["find_ids"]
 
@@ -27,7 +27,7 @@ def find_ids(connection: sqlite3.Connection, part: str, limit: int) -> list[str]
 
     Each of the two newest first. An id that equals *part* is the only answer: it is no abbreviation of another.
     """
-    part = storable_text(part)
+    part = safe_text(part)
     if not part or connection.execute(_EQUAL, (part,)).fetchone():
         return [part] if part else []
     found: dict[str, None] = {}

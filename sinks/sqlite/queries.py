@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from ...plugins import InputError, RunQuery
+from ...plugins.codec import safe_text
 from ...plugins.ids import parse_time
 from ...plugins.mend import canonical_status
 from .conditions import Expression, parse_condition, sql_of
@@ -49,7 +50,7 @@ def filters(shape: Shape, query: RunQuery) -> tuple[list[str], list[Any]]:
         ("r.start_time >= ?", moment_text(query.since)),
         ("r.start_time < ?", moment_text(query.until)),
     ]
-    given = [(sql, value) for sql, value in asked if value is not None]
+    given = [(sql, safe_text(value)) for sql, value in asked if value is not None]
     conditions, values = [sql for sql, _ in given], [value for _, value in given]
     if not shape.is_run_id_unique:
         conditions.append("r.rowid = (SELECT max(n.rowid) FROM agent_runs AS n WHERE n.run_id = r.run_id)")
@@ -60,7 +61,7 @@ def _with_where(
     conditions: list[str], values: list[Any], where: Sequence[str], expression: Expression
 ) -> tuple[list[str], list[Any]]:
     for text in where:
-        sql, more = sql_of(parse_condition(text), expression)
+        sql, more = sql_of(parse_condition(safe_text(text)), expression)
         conditions.append(f"({sql})")
         values += more
     return conditions, values

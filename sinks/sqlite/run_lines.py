@@ -15,7 +15,7 @@ from ...plugins.merge import placeholder
 from ...plugins.records import CommitLink
 from .commits import save_commit
 from .shapes import Shape
-from .storable import storable_link, storable_run, storable_text
+from .storable import storable_link, storable_run
 from .writes import load_run, save_run
 
 __all__ = ["RUN_KINDS", "RunLine", "store_run_lines"]
@@ -51,8 +51,6 @@ class _Batch:
         self._passed: dict[str, int] = {}
 
     def add(self, line: RunLine) -> None:
-        if not line.run_id.isascii():
-            line = attrs.evolve(line, run_id=storable_text(line.run_id))
         known = self._known(line.run_id)
         if isinstance(line, CommitLink):
             self._runs[line.run_id] = known or placeholder(line.run_id, line.timestamp)
@@ -69,7 +67,7 @@ class _Batch:
 
     def _pass(self, writer: object, seq: object) -> None:
         # Of a metrics line only the id of its run is checked when it is decoded.
-        if isinstance(writer, str) and writer.isascii() and isinstance(seq, int) and 0 < seq <= _LARGEST:
+        if isinstance(writer, str) and isinstance(seq, int) and 0 < seq <= _LARGEST:
             self._passed[writer] = max(seq, self._passed_by(writer))
 
     def _before(self, known: RunRecord, line: RunRecord) -> RunRecord:
@@ -113,7 +111,7 @@ class _Batch:
     def _save(self, run: RunRecord) -> None:
         try:
             save_run(self._connection, self._shape, run)
-        except (OverflowError, UnicodeEncodeError):
+        except OverflowError:
             save_run(self._connection, self._shape, storable_run(run))
         except sqlite3.IntegrityError as error:
             # A check of a file that another program made. The lines behind this one must get through.
@@ -122,5 +120,5 @@ class _Batch:
     def _link(self, link: CommitLink) -> None:
         try:
             save_commit(self._connection, link)
-        except (OverflowError, UnicodeEncodeError):
+        except OverflowError:
             save_commit(self._connection, storable_link(link))

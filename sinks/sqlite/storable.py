@@ -8,33 +8,21 @@ from ...plugins import CommitLink, RunRecord
 from ...plugins.codec import decode
 from ...plugins.mend import mended_run
 
-__all__ = ["payload_of", "storable_link", "storable_run", "storable_text"]
-
-
-def storable_text(text: str) -> str:
-    """Return *text* with each lone surrogate written as its escape, since a database holds UTF-8 only."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
+__all__ = ["payload_of", "storable_link", "storable_run"]
 
 
 def storable_run(run: RunRecord) -> RunRecord:
-    """Return *run* with its texts and numbers as the database can hold them; what was changed is in `attributes`."""
-    values = {name: _storable(value) for name, value in run.to_dict().items()}
-    return mended_run(values)[0]
+    """Return *run* without the numbers that have no room in 64 bits; they are kept in `attributes`."""
+    return mended_run(run.to_dict())[0]
 
 
 def storable_link(link: CommitLink) -> CommitLink:
-    """Return *link* with its texts as the database can hold them, and without the numbers that it cannot."""
-    return CommitLink.from_dict({name: _storable(value) for name, value in link.to_dict().items() if _fits(value)})
+    """Return *link* without the numbers that have no room in 64 bits."""
+    return CommitLink.from_dict({name: value for name, value in link.to_dict().items() if _has_room(value)})
 
 
-def _fits(value: Any) -> bool:
-    return not isinstance(value, int) or abs(value) < 2**63
-
-
-def _storable(value: Any) -> Any:
-    return storable_text(value) if isinstance(value, str) else value
+def _has_room(value: Any) -> bool:
+    return type(value) is not int or value.bit_length() < 64
 
 
 def payload_of(text: Any) -> Any:
