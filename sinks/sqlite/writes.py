@@ -74,7 +74,13 @@ def write_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> N
 
 
 def write_line(connection: sqlite3.Connection, shape: Shape, line: RunRecord | MetricsUpdate | DeliveryReport) -> None:
-    """Fold one *line* about a run into what the store knows of it."""
+    """
+    Fold one *line* about a run into what the store knows of it.
+
+    A line that comes behind a catch-up, which has read it in the journal, would put its word over that of later lines.
+    """
+    if connection.execute(_IS_READ, (line.writer, line.seq)).fetchone():
+        return
     connection.execute("SAVEPOINT line")
     known = load_run(connection, shape, line.run_id)
     run = fold(known, line)
