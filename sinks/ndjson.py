@@ -16,7 +16,10 @@ from ..plugins.records import DeliveryReport, MetricsUpdate, RunEvent, RunRecord
 from .journal.writer import FSYNC_MODES, Journal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..plugins.store import RunStore
+    from .journal.following import Follower
 
 __all__ = ["NdjsonSink"]
 
@@ -57,6 +60,12 @@ class NdjsonSink:
         from .sqlite.journal_store import JournalStore
 
         return JournalStore(self.journal_directory(context.ndjson_dir))
+
+    def open_follower(self, context: SinkContext, kinds: Iterable[str] | None = None) -> Follower:
+        """Return what reads the end of the journal and then what is added, for `telemetry tail`; writes nothing."""
+        from .journal.following import Follower
+
+        return Follower(self.journal_directory(context.ndjson_dir), kinds)
 
     @hookimpl
     def telemetry_open(self, context: SinkContext) -> None:

@@ -13,7 +13,7 @@ from .letters import printable
 from .screen import Screen
 from .table import Column, table_lines
 
-__all__ = ["FORMS", "is_table", "output_options", "plain_text", "write_list", "write_one"]
+__all__ = ["FORMS", "is_table", "json_text", "output_options", "plain_text", "write_list", "write_one"]
 
 Row = TypeVar("Row")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -65,7 +65,7 @@ def write_list(
     elif form == "json":
         _say_all(screen, _json_array(map(to_dict, rows)))
     elif form == "nl":
-        _say_all(screen, (_json(to_dict(row)) for row in rows))
+        _say_all(screen, (json_text(to_dict(row)) for row in rows))
     else:
         _write_columns(screen, form, piped, rows)
 
@@ -81,7 +81,7 @@ def plain_text(value: Any) -> str:
         return ""
     if isinstance(value, str):
         return value
-    return _json(value)
+    return json_text(value)
 
 
 def _say_all(screen: Screen, lines: Iterable[str]) -> None:
@@ -89,7 +89,8 @@ def _say_all(screen: Screen, lines: Iterable[str]) -> None:
         screen.say(line)
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
+    """Return a plain value as JSON in one line."""
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
@@ -100,7 +101,7 @@ def _json_array(values: Iterator[dict[str, Any]]) -> Iterator[str]:
     for value in values:
         if held is not None:
             yield f"{held},"
-        held = _json(value)
+        held = json_text(value)
     if held is not None:
         yield held
     yield "]"

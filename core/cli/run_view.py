@@ -62,6 +62,8 @@ def duration_of(run: RunRecord, now: datetime) -> float | None:
 
 def note_of(run: RunRecord) -> str:
     """Return the most telling sentence of a run: its error, how it came to its end, or what came out."""
+    if run.verdict and run.status_detail:
+        return run.status_detail  # the summary says the same in more words
     return run.error_summary or run.status_detail or run.output_summary or ""
 
 
