@@ -36,6 +36,7 @@ class DayFile:
         # handler that logs may meet a sync of the thread that it interrupts.
         self._gate = threading.RLock()
         self._syncing = 0
+        self._syncing_thread: int | None = None
         self._is_behind = False
 
     def append(self, lines: bytes) -> None:
@@ -66,12 +67,13 @@ class DayFile:
 
     def _is_whole(self, end: int) -> bool:
         # The end is not where we left it: somebody else wrote, and may have died over it.
-        if not end:
-            return True
+        return not end or self._read(1, end - 1) == b"\n"
+
+    def _read(self, count: int, position: int) -> bytes:
         if hasattr(os, "pread"):
-            return os.pread(self._descriptor, 1, end - 1) == b"\n"
-        os.lseek(self._descriptor, end - 1, os.SEEK_SET)
-        return os.read(self._descriptor, 1) == b"\n"
+            return os.pread(self._descriptor, count, position)
+        os.lseek(self._descriptor, position, os.SEEK_SET)
+        return os.read(self._descriptor, count)
 
     def _finish(self, lines: bytes, written: int, end: int) -> None:
         """
@@ -79,18 +81,20 @@ class DayFile:
 
         Until that is done `_end` stays behind the true end, so that after an error the tail is looked at.
         """
-        while written < len(lines):
-            if os.lseek(self._descriptor, 0, os.SEEK_END) != end:
-                # Somebody wrote into the gap (a signal handler of ours, a process without the lock): our line is
-                # torn there for good and is written anew; the lines before it are whole.
-                self._append(lines[lines.rfind(b"\n", 0, written) + 1 :])
-                return
+        start, sure = end - written, written
+        while written < len(lines) and os.lseek(self._descriptor, 0, os.SEEK_END) == end:
+            sure = written
             count = self._write(self._descriptor, memoryview(lines)[written:])
             if not count:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += count
             end += count
-        self._end = end
+        if self._read(len(lines), start) == lines:
+            self._end = start + len(lines)
+        else:
+            # Somebody wrote into the gap (a signal handler of ours, a process without the lock): our line is torn
+            # there for good and is written anew; the lines before it are whole.
+            self._append(lines[lines.rfind(b"\n", 0, sure) + 1 :])
 
     def sync(self) -> None:
         """
@@ -110,6 +114,7 @@ class DayFile:
 
     def _sync_open(self) -> None:
         self._syncing += 1
+        self._syncing_thread = threading.get_ident()
         self._is_behind = False  # before the sync: it may miss what is written while it runs
         try:
             self._disk.sync(self._descriptor)
@@ -126,6 +131,11 @@ class DayFile:
     def is_synced(self) -> bool:
         """Whether all that was written survives a power cut."""
         return not self._is_behind and not self._syncing and self.fault is None
+
+    @property
+    def is_syncing_here(self) -> bool:
+        """Whether a sync is running in this very thread, below the signal handler that asks."""
+        return bool(self._syncing) and self._syncing_thread == threading.get_ident()
 
     def is_in_place(self) -> bool:
         """Return whether the file is still the one at its path: not deleted, renamed or replaced."""

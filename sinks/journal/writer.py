@@ -209,6 +209,8 @@ class Journal:
         file = self._file
         if file is None or file.is_synced:
             return True
+        if file.is_syncing_here:
+            return self._sync_fault(file) is None  # asked by a signal handler; another thread would wait for this one
         faults: list[OSError | None] = []
         # In a thread, since a sync cannot be given up: a dead network disk would hold the agent for ever.
         thread = threading.Thread(target=lambda: faults.append(self._sync_fault(file)), name="telemetry-sync")

@@ -174,21 +174,46 @@ def test_a_short_write_is_continued(tmp_path_factory, portions):
     assert b"1" * 300 + b"\n" + b"2" * 300 + b"\n" == (directory / DAY).read_bytes()
 
 
-def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tmp_path, line):
+@pytest.mark.parametrize("is_seen_before", [True, False])
+def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tmp_path, line, numbers, is_seen_before):
     """Somebody without the lock wrote into the gap of a short write: of two halves nothing could be read."""
     path = tmp_path / "raw" / DAY
+    calls: list[int] = []
 
     def write(descriptor: int, text: bytes | memoryview) -> int:
-        if bytes(text) != line(1) or path.stat().st_size:
-            return os.write(descriptor, text)
-        written = os.write(descriptor, text[:20])
-        with path.open("ab") as stream:
-            stream.write(b"\n" + line(2))
-        return written
+        calls.append(len(text))
+        written = os.write(descriptor, text[:20]) if len(calls) == 1 else 0
+        # Either before we look at the end of the file, or just after that and before we go on.
+        if len(calls) == (1 if is_seen_before else 2):
+            with path.open("ab") as stream:
+                stream.write(b"\n" + line(2))
+        return written or os.write(descriptor, text)
 
     open_journal(disk=Disk(write=write)).append(line(1))
 
-    assert line(1)[:20] + b"\n" + line(2) + line(1) == path.read_bytes()
+    assert [2, 1] == numbers(tmp_path / "raw")
+    assert path.read_bytes().startswith(line(1)[:20] + b"\n" + line(2))
+    assert path.read_bytes().endswith(b"\n" + line(1)) or is_seen_before
+
+
+def test_lines_before_an_interrupted_one_are_not_written_twice(open_journal, tmp_path, line, numbers):
+    """A group of lines was cut in its last one: only that one starts over."""
+    path = tmp_path / "raw" / DAY
+    calls: list[int] = []
+
+    def write(descriptor: int, text: bytes | memoryview) -> int:
+        calls.append(len(text))
+        if len(calls) > 1:
+            return os.write(descriptor, text)
+        written = os.write(descriptor, text[:-20])
+        with path.open("ab") as stream:
+            stream.write(b"\n" + line(9))
+        return written
+
+    journal = open_journal(disk=Disk(write=write))
+    journal._write(line(1) + line(2) + line(3))
+
+    assert [1, 2, 9, 3] == numbers(tmp_path / "raw")
 
 
 def test_a_full_disk_is_told_with_path_and_cure(open_journal, tmp_path, line):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 import time
 import tracemalloc
 from pathlib import Path
@@ -201,7 +202,8 @@ def test_several_gzip_files_in_one_are_read_as_one(stored):
 def test_a_damaged_gzip_file_costs_only_what_comes_after(stored, caplog, fault):
     """The records before are read, one warning says what is wrong and what to do, and other files are not touched."""
     reading._complaints._said.clear()
-    lines = [encode_line(_event(n, noise=str(hash((n, fault))))) for n in range(5000)]
+    dice = random.Random(1)
+    lines = [encode_line(_event(n, noise=str(dice.random()))) for n in range(5000)]
     file = stored(b"".join(lines), is_gzipped=True)
     blob = bytearray(file.path.read_bytes())
     if fault == "cut":
@@ -211,7 +213,7 @@ def test_a_damaged_gzip_file_costs_only_what_comes_after(stored, caplog, fault):
     file.path.write_bytes(blob)
 
     reader = Reader(file)
-    got = [found.record.payload["n"] for found in reader]
+    got = [found.record.payload.get("n") for found in reader]
     again = list(Reader(file, reader.position))
 
     # Garbled bytes may unpack to something; only the end of the file tells that it was wrong.

@@ -1,0 +1,257 @@
+"""One leader commits for all that wait; whoever is held up, interrupted or refused, nobody waits for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from telemetry.sinks.journal import group_commit
+from telemetry.sinks.journal.group_commit import GroupCommit
+
+
+class Crowd:
+    """Threads that each append one line, and what became of each: None, or the error."""
+
+    def __init__(self, group: GroupCommit) -> None:
+        self.outcomes: dict[bytes, BaseException | None] = {}
+        self._group = group
+        self._threads: list[threading.Thread] = []
+
+    def send(self, *lines: bytes) -> None:
+        for line in lines:
+            self._threads.append(threading.Thread(target=self._append, args=(line,)))
+            self._threads[-1].start()
+
+    def _append(self, line: bytes) -> None:
+        try:
+            self._group.append(line)
+        except (OSError, KeyboardInterrupt, SystemExit) as error:
+            self.outcomes[line] = error
+        else:
+            self.outcomes[line] = None
+
+    def wait(self) -> None:
+        for thread in self._threads:
+            thread.join(20)
+        assert not any(thread.is_alive() for thread in self._threads)
+
+
+def _wait_until(claim: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not claim():
+        assert time.monotonic() < end
+        time.sleep(0.0005)
+
+
+def _queued(group: GroupCommit, count: int) -> Callable[[], bool]:
+    return lambda: len(group._queue) == count
+
+
+class Gate:
+    """A commit that stops at its first call until it is let on, and fails when it is told to."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.groups: list[Sequence[bytes]] = []
+        self.is_inside = threading.Event()
+        self.go_on = threading.Event()
+        self._error = error
+
+    def __call__(self, lines: Sequence[bytes]) -> None:
+        self.groups.append(lines)
+        if len(self.groups) == 1:
+            self.is_inside.set()
+            self.go_on.wait(20)
+            if self._error is not None:
+                raise self._error
+
+
+def _crowd_behind(gate: Gate, *lines: bytes) -> Crowd:
+    """Let `first` be in the middle of its commit and *lines* wait behind it; then let it go on."""
+    group = GroupCommit(gate)
+    crowd = Crowd(group)
+    crowd.send(b"first")
+    gate.is_inside.wait(20)
+    for n, line in enumerate(lines):
+        crowd.send(line)
+        _wait_until(_queued(group, n + 1))
+    gate.go_on.set()
+    crowd.wait()
+    return crowd
+
+
+def test_one_line_is_committed_in_the_callers_thread():
+    """No thread stands between the caller and the disk."""
+    threads: list[int] = []
+    group = GroupCommit(lambda lines: threads.append(threading.get_ident()))
+
+    group.append(b"line")
+
+    assert [threading.get_ident()] == threads
+
+
+def test_lines_that_wait_are_committed_together_and_in_order():
+    """Seven lines that came during one sync are one write and one sync more."""
+    gate, lines = Gate(), [b"%d" % n for n in range(7)]
+
+    crowd = _crowd_behind(gate, *lines)
+
+    assert [[b"first"], lines] == gate.groups
+    assert dict.fromkeys([b"first", *lines]) == crowd.outcomes
+
+
+def test_an_error_reaches_each_line_of_its_group_and_no_other():
+    """Each thread gets an error of its own, with number, text and path; the next group is tried anew."""
+    gate = Gate(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/place"))
+
+    crowd = _crowd_behind(gate, b"a", b"b")
+
+    error = crowd.outcomes.pop(b"first")
+    assert isinstance(error, OSError)
+    assert (errno.ENOSPC, "/place") == (error.errno, error.filename)
+    assert {b"a": None, b"b": None} == crowd.outcomes
+
+
+def test_all_of_a_group_are_told_of_its_error():
+    """The second group fails as a whole: nobody in it takes its line for safe."""
+
+    class SecondFails(Gate):
+        def __call__(self, lines: Sequence[bytes]) -> None:
+            super().__call__(lines)
+            if len(self.groups) == 2:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    crowd = _crowd_behind(SecondFails(), b"a", b"b", b"c")
+
+    assert crowd.outcomes.pop(b"first") is None
+    assert [errno.EIO] * 3 == [getattr(error, "errno", None) for error in crowd.outcomes.values()]
+    assert 3 == len(set(map(id, crowd.outcomes.values())))
+
+
+def test_a_signal_handler_inside_the_leader_commits_at_once():
+    """It runs in the leader's thread: waiting for the leader would be waiting for itself."""
+    groups: list[Sequence[bytes]] = []
+
+    def commit(lines: Sequence[bytes]) -> None:
+        groups.append(list(lines))
+        if len(groups) == 1:
+            group.append(b"of the handler")
+
+    group = GroupCommit(commit)
+    group.append(b"line")
+    group.append(b"next")
+
+    assert [[b"line"], [b"of the handler"], [b"next"]] == groups
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_an_interrupted_leader_leaves_the_others_to_the_next_one(error):
+    """^C ends the call of the thread that it hit; all the other lines are committed, and so are later ones."""
+    gate = Gate(error)
+    group = GroupCommit(gate)
+    crowd = Crowd(group)
+    group._queue.append(group_commit._Entry(b"of another thread"))
+
+    crowd.send(b"first")
+    gate.is_inside.wait(20)
+    crowd.send(b"a", b"b")
+    _wait_until(_queued(group, 2))
+    gate.go_on.set()
+    crowd.wait()
+    group.append(b"later")
+
+    assert {b"first": error, b"a": None, b"b": None} == crowd.outcomes
+    assert [b"of another thread", b"first"] == gate.groups[0]
+    assert {b"of another thread", b"a", b"b", b"later"} == {line for group in gate.groups[1:] for line in group}
+
+
+def test_a_leader_that_is_interrupted_before_it_leads_holds_up_nobody(monkeypatch):
+    """^C may arrive between any two steps."""
+    group = GroupCommit(lambda lines: None)
+
+    def interrupted(entry: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(group, "_lead", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            group.append(b"interrupted")
+    crowd = Crowd(group)
+    crowd.send(b"next")
+    crowd.wait()
+
+    assert {b"next": None} == crowd.outcomes
+
+
+def test_a_thread_that_does_not_wake_up_holds_up_nobody(monkeypatch):
+    """The one that was woken to lead sits in a signal handler: after a moment another one leads."""
+    gate = Gate()
+    woken: list[bytes] = []
+    wake = group_commit._Entry.wake
+
+    def deaf(entry: group_commit._Entry) -> None:
+        if not entry.is_done:
+            woken.append(entry.line)  # and nothing happens: its thread is busy elsewhere
+        else:
+            wake(entry)
+
+    monkeypatch.setattr(group_commit._Entry, "wake", deaf)
+    crowd = _crowd_behind(gate, b"a", b"b")
+
+    assert [b"b"] == woken
+    assert {b"first": None, b"a": None, b"b": None} == crowd.outcomes
+
+
+def test_the_newest_waiting_thread_leads_next(monkeypatch):
+    """Of one thread that waits twice, in a handler and below it, only the newer one can run."""
+    gate = Gate()
+    group = GroupCommit(gate)
+    leaders: list[bytes] = []
+    lead = group._lead
+    monkeypatch.setattr(group_commit, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(group, "_lead", lambda entry: leaders.append(entry.line) or lead(entry))
+    crowd = Crowd(group)
+    crowd.send(b"first")
+    gate.is_inside.wait(20)
+    for n, line in enumerate((b"a", b"b", b"c")):
+        crowd.send(line)
+        _wait_until(_queued(group, n + 1))
+
+    gate.go_on.set()
+    crowd.wait()
+
+    assert [b"first", b"c"] == leaders
+
+
+def test_ringing_twice_does_no_harm(monkeypatch):
+    """Two leaders in a row may wake a thread that has not run in between."""
+    monkeypatch.setattr(group_commit, "_PATIENCE_S", 20.0)
+    entry = group_commit._Entry(b"line")
+
+    entry.wake()
+    entry.wake()
+    started = time.monotonic()
+    entry.wait()
+
+    assert time.monotonic() - started < 10
+
+
+def test_many_threads_lose_nothing():
+    """32 threads hammer one group: every line is committed exactly once."""
+    committed: list[bytes] = []
+    group = GroupCommit(committed.extend)
+    lines = [[b"%d-%d" % (thread, n) for n in range(100)] for thread in range(32)]
+    threads = [threading.Thread(target=lambda own=own: [group.append(line) for line in own]) for own in lines]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+
+    assert sorted(line for own in lines for line in own) == sorted(committed)
+    for own in lines:
+        assert own == [line for line in committed if line in set(own)]
