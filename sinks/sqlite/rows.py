@@ -15,7 +15,7 @@ from ...plugins.mend import mended_run
 from ...plugins.records import RUN_FIELDS, RunRecord
 from .shapes import COLUMNS, EXTRA_COLUMNS, Column, Shape
 
-__all__ = ["extras_of", "json_text", "new_tokens", "row_of", "run_of"]
+__all__ = ["extras_of", "fillers_of", "json_text", "row_of", "run_of"]
 
 _HOMELESS = "_columns"
 _PRIVATE = frozenset(("id", "event_id", "parent_run_id"))
@@ -25,7 +25,7 @@ _SCALARS = (str, int, float)
 
 
 def row_of(run: RunRecord, shape: Shape) -> dict[str, Any]:
-    """Return what stands of *run* in agent_runs, by column; what the file's own constraints ask for is filled in."""
+    """Return what stands of *run* in agent_runs, by column, in the words of this file."""
     row = {name: getattr(run, name) for name in COLUMNS if name != "metrics_json"}
     row["metrics_json"] = json_text(run.metrics)
     row["api_posted"] = int(run.api_posted)
@@ -37,9 +37,7 @@ def _fitted(row: dict[str, Any], run: RunRecord, shape: Shape) -> dict[str, Any]
     row["trigger_type"] = shape.triggers[run.trigger_type]
     row |= {name: value for name in shape.strange if (value := _strange(name, run)) is not None}
     # None is left out: a column may be NOT NULL with a default, and a run never unsets what it has set.
-    row = {name: value for name, value in row.items() if name in shape.columns and value is not None}
-    open_columns = [column for column in shape.columns.values() if column.is_needed and column.name not in row]
-    return row | {column.name: _filler(column) for column in open_columns}
+    return {name: value for name, value in row.items() if name in shape.columns and value is not None}
 
 
 def _strange(name: str, run: RunRecord) -> Any:
@@ -50,14 +48,14 @@ def _strange(name: str, run: RunRecord) -> Any:
 
 
 def _filler(column: Column) -> Any:
-    if column.name.endswith(("_at", "_time", "timestamp")):
-        return datetime.now(UTC).isoformat()
-    return 0 if column.is_number else ""
+    is_time = column.name.endswith(("_at", "_time", "timestamp"))
+    return datetime.now(UTC).isoformat() if is_time else column.filler
 
 
-def new_tokens(shape: Shape) -> dict[str, str]:
-    """Return a fresh value for each column that wants one of its own in every row."""
-    return {name: str(uuid.uuid4()) for name in shape.tokens}
+def fillers_of(row: Mapping[str, Any], shape: Shape) -> dict[str, Any]:
+    """Return what a new row needs beside *row*: a fresh UUID for each token, something for what must not be NULL."""
+    needed = [column for column in shape.columns.values() if column.is_needed and column.name not in row]
+    return {column.name: _filler(column) for column in needed} | {name: str(uuid.uuid4()) for name in shape.tokens}
 
 
 def extras_of(run: RunRecord, shape: Shape) -> tuple[Any, ...]:
@@ -125,8 +123,10 @@ def _from_foreign(known: dict[str, Any], values: Mapping[str, Any], shape: Shape
     attributes = known["attributes"]
     homeless = as_mapping(attributes.pop(_HOMELESS, None))
     for name in shape.strange:
-        if name not in _PRIVATE and values.get(name) is not None:
+        if name not in _PRIVATE and not shape.columns[name].says_nothing(values.get(name)):
             attributes.setdefault(name, values[name])
+    for name in [name for name in known if name in shape.columns and shape.columns[name].is_filler(known[name])]:
+        del known[name]
     known["status"] = shape.ours.get(known.get("status", ""), known.get("status"))
     if known["status"] == "running" and known.get("duration_ms") == 0:
         del known["duration_ms"]  # v7 says 0 where nothing is known yet

@@ -62,6 +62,19 @@ class Column:
         """Whether the column holds numbers by its declared type."""
         return any(word in self.type for word in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC"))
 
+    @property
+    def filler(self) -> int | str:
+        """What stands in the column where it must be given and nothing is known."""
+        return 0 if self.is_number else ""
+
+    def is_filler(self, value: object) -> bool:
+        """Whether *value* stands here only because something had to."""
+        return self.is_needed and value == self.filler
+
+    def says_nothing(self, value: object) -> bool:
+        """Whether *value* is none, a filler, or what the column has by default."""
+        return value is None or self.is_filler(value) or str(value) == (self.default or "").strip("'\"")
+
 
 @frozen(eq=False)
 class Shape:

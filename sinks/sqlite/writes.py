@@ -17,7 +17,7 @@ from attrs import fields
 
 from ...plugins.merge import fold
 from ...plugins.records import DeliveryReport, MetricsUpdate, RunRecord
-from .rows import extras_of, json_text, new_tokens, row_of, run_of
+from .rows import extras_of, fillers_of, json_text, row_of, run_of
 from .shapes import COLUMNS, EXTRA_COLUMNS, Shape, quoted
 
 __all__ = ["load_run", "save_run", "write_delivery", "write_line", "write_run"]
@@ -189,26 +189,24 @@ def save_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> No
         row.pop("created_at", None)
     row.pop("updated_at", None)
     if shape.is_run_id_unique:
-        _upsert(connection, row | new_tokens(shape), shape)
+        _upsert(connection, row, shape)
     elif not _update_newest(connection, row):
-        _insert_row(connection, row | new_tokens(shape))
+        row |= fillers_of(row, shape)
+        connection.execute(_insert_sql(tuple(row)), tuple(row.values()))
     connection.execute(_SAVE_EXTRAS, (run.run_id, *extras_of(run, shape)))
 
 
 def _upsert(connection: sqlite3.Connection, row: dict[str, Any], shape: Shape) -> None:
-    connection.execute(_upsert_sql(tuple(row), shape.tokens, "updated_at" in shape.columns), tuple(row.values()))
+    fillers = {} if shape.is_plain else fillers_of(row, shape)
+    sql = _upsert_sql(tuple(row), tuple(fillers), "updated_at" in shape.columns)
+    connection.execute(sql, (*row.values(), *fillers.values()))
 
 
 @lru_cache(maxsize=256)
-def _upsert_sql(names: tuple[str, ...], tokens: frozenset[str], has_updated_at: bool) -> str:
-    kept = tokens | {"run_id", "created_at"}
-    settings = [f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in kept]
+def _upsert_sql(names: tuple[str, ...], fillers: tuple[str, ...], has_updated_at: bool) -> str:
+    settings = [f"{quoted(name)} = excluded.{quoted(name)}" for name in names if name not in ("run_id", "created_at")]
     settings += ["updated_at = datetime('now')"] if has_updated_at else []
-    return f"{_insert_sql(names)} ON CONFLICT (run_id) DO UPDATE SET {', '.join(settings)}"
-
-
-def _insert_row(connection: sqlite3.Connection, row: dict[str, Any]) -> None:
-    connection.execute(_insert_sql(tuple(row)), tuple(row.values()))
+    return f"{_insert_sql((*names, *fillers))} ON CONFLICT (run_id) DO UPDATE SET {', '.join(settings)}"
 
 
 @lru_cache(maxsize=256)
