@@ -203,7 +203,8 @@ def test_a_damaged_gzip_file_costs_only_what_comes_after(stored, caplog, fault):
     """The records before are read, one warning says what is wrong and what to do, and other files are not touched."""
     reading._complaints._said.clear()
     dice = random.Random(1)
-    lines = [encode_line(_event(n, noise=str(dice.random()))) for n in range(5000)]
+    written = [_event(n, noise=str(dice.random())) for n in range(5000)]
+    lines = [encode_line(event) for event in written]
     file = stored(b"".join(lines), is_gzipped=True)
     blob = bytearray(file.path.read_bytes())
     if fault == "cut":
@@ -213,12 +214,12 @@ def test_a_damaged_gzip_file_costs_only_what_comes_after(stored, caplog, fault):
     file.path.write_bytes(blob)
 
     reader = Reader(file)
-    got = [found.record.payload.get("n") for found in reader]
+    got = [found.record for found in reader]
     again = list(Reader(file, reader.position))
 
     # Garbled bytes may unpack to something; only the end of the file tells that it was wrong.
-    assert list(range(2000)) == got[:2000]
-    assert list(range(5000)) != got
+    assert written[:2000] == got[:2000]
+    assert written != got
     assert [] == again
     assert 1 == sum("is damaged" in record.getMessage() for record in caplog.records)
 
