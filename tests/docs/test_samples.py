@@ -18,12 +18,14 @@ _VARYING = (
     (re.compile(r"\b\d{8}T\d{6}Z-([\w.-]+?)-[0-9a-f]{8}\b"), r"<run of \1>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(\+00:00|Z)?"), "<time>"),
     (re.compile(r"\b\d{2}:\d\d:\d\d(\.\d+)?\b"), "<time>"),
-    (re.compile(r"\b\d{8}\b"), "<day>"),
+    (re.compile(r"\b[0-9a-f]{8}\b"), "<id or day>"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s)\b"), "<duration>"),
     (re.compile(r"(?<=[\"'])[0-9a-f]{12}(?=[\"'])"), "<writer>"),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r" $", re.MULTILINE), ""),
 )
+# A command goes on behind a backslash at the end of its line; what stands below it is its output.
+_COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n?)*)", re.MULTILINE)
 _REASONS = ("not run: ", "needs: ", "output", "line: ")
 
 
@@ -62,7 +64,7 @@ def steps_of(blocks) -> Iterator[Step]:
             shown = next((block.text for block in following if block.note == "output"), None)
             yield Step("python", block.place, block.text, shown, needs)
         if block.language == "console":
-            for command, shown in re.findall(r"^\$ (.*(?:\\\n.*)*)\n((?:(?!\$ ).*\n?)*)", block.text, re.MULTILINE):
+            for command, shown in _COMMAND.findall(block.text):
                 yield Step("console", block.place, command, shown or None, needs)
 
 
@@ -79,7 +81,7 @@ def run(steps: list[Step], cwd: Path, environment: dict[str, str]) -> list[dict[
     """Return what each step printed; they share one process of Python and one home."""
     done = subprocess.run(
         [sys.executable, str(Path(__file__).with_name("run_page.py"))],
-        input=json.dumps([(step.kind, step.place, step.text) for step in steps]),
+        input=json.dumps([(step.kind, step.place, step.text, step.shown) for step in steps]),
         cwd=cwd,
         env=environment,
         capture_output=True,
