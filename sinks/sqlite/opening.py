@@ -18,13 +18,13 @@ from .file_lock import FileLock
 from .filesystems import can_hold_wal
 from .shapes import Shape, inspect
 
-__all__ = ["BUSY_MS", "Opened", "identity_of", "open_for_reading", "open_for_writing"]
+__all__ = ["BUSY_MS", "Opened", "identity_of", "open_for_reading", "open_for_writing", "patiently"]
 
 BUSY_MS = 2
 """How long SQLite itself waits for a lock; only strangers can hold one, as our processes have their own lock."""
 
 _READ_BUSY_MS = 5000
-_PAUSE_S = 0.005
+_PAUSE_S = 0.001
 # mmap: a write error of the disk would kill the agent by SIGBUS. Checkpoints are made by us, under our lock.
 _PRAGMAS = """
 PRAGMA mmap_size = 0;
@@ -65,11 +65,9 @@ def open_for_reading(path: Path) -> Opened:
     """
     if not path.exists():
         raise StoreError(f"there is no database at {path}; an agent makes it with its first run")
-    connection = _connect(path, "mode=ro", _READ_BUSY_MS)
     try:
-        return _checked(connection, path)
+        return _checked(_connect(path, "mode=ro", _READ_BUSY_MS), path)
     except sqlite3.OperationalError:
-        connection.close()
         if os.access(path.parent, os.W_OK):
             raise
     # A WAL needs its -shm file; where the folder cannot be written, nobody else writes either.
@@ -81,7 +79,7 @@ def _checked(connection: sqlite3.Connection, path: Path) -> Opened:
         shape = inspect(connection)
         migrate.check(shape, path)
         return Opened(connection, shape, _mode(connection) == "wal", False, identity_of(path))
-    except StoreError:
+    except BaseException:
         connection.close()
         raise
 
@@ -99,17 +97,19 @@ def open_for_writing(path: Path, lock: FileLock, wait_s: float) -> Opened:
     _make_folder(path.parent)
     end = time.monotonic() + wait_s
     try:
-        return _open(path, lock, _wanted_mode(path), end)
+        # Even a look at the file is refused while another process sets its journal mode, or closes it as the last.
+        return patiently(lambda: _open(path, lock, _wanted_mode(path), end), end)
     except sqlite3.OperationalError as error:
         if isinstance(named(error, path), Retryable) or not _is_in_wal_mode(path):
             raise
     _leave_wal(path)
-    return _open(path, lock, "truncate", end)
+    return patiently(lambda: _open(path, lock, "truncate", end), end)
 
 
 def _open(path: Path, lock: FileLock, mode: str, end: float) -> Opened:
     if not _make_file(path) and path.stat().st_size:
-        open_for_reading(path).connection.close()  # a file that is not ours to change is not even opened for it
+        # A file that is not ours to change is not even opened for it.
+        _checked(_connect(path, "mode=ro", BUSY_MS), path).connection.close()
     connection = _connect(path, "mode=rw", BUSY_MS)
     try:
         return _settled(connection, path, lock, mode, end)
@@ -124,8 +124,8 @@ def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, wanted:
         if not lock.acquire(max(0.0, end - time.monotonic())):
             raise Retryable(f"{path} is being prepared by another process")
         try:
-            is_new = _patiently(lambda: migrate.prepare(connection, path), path, end)
-            _patiently(lambda: _set_mode(connection, wanted), path, end)
+            is_new = migrate.prepare(connection, path)
+            patiently(lambda: _set_mode(connection, wanted), end)
         finally:
             lock.release()
         shape = inspect(connection)
@@ -204,12 +204,12 @@ def _leave_wal(path: Path) -> None:
         connection.close()
 
 
-def _patiently(act: Callable[[], _Result], path: Path, end: float) -> _Result:
-    """Call *act* again while a stranger holds the file, until the clock shows *end*."""
+def patiently(act: Callable[[], _Result], end: float) -> _Result:
+    """Call *act* again while somebody else holds the file, until the clock shows *end*."""
     while True:
         try:
             return act()
         except sqlite3.OperationalError as error:
-            if not isinstance(named(error, path), Retryable) or time.monotonic() >= end:
+            if not isinstance(named(error, Path()), Retryable) or time.monotonic() >= end:
                 raise
         time.sleep(_PAUSE_S)

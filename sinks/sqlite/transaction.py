@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from ...plugins.errors import Refused, Retryable
 from .faults import NAMED, named
-from .opening import Opened
+from .opening import Opened, patiently
 
 __all__ = ["Transaction"]
 
@@ -55,11 +56,15 @@ class Transaction:
             if self._is_writing:
                 self._database.lock_file(self._wait_s)
                 if self._begins:
-                    opened.connection.execute("BEGIN IMMEDIATE")
+                    self._begin(opened.connection)
         except BaseException as error:
             self._leave(error)
             raise
         return opened
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        end = time.monotonic() + self._wait_s
+        patiently(lambda: connection.execute("BEGIN IMMEDIATE"), end)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
