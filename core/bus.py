@@ -19,6 +19,7 @@ from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, R
 from .gates import BackgroundGate, Gate
 from .losses import Losses
 from .plugs import Plugs, Processor
+from .redact import Redactor
 from .seal import replaced_by_notice, sealed
 from .shield import attempt
 
@@ -69,7 +70,7 @@ class Bus:
         revive: attaches the sinks again when a record comes after `close()`.
     """
 
-    redactor: Processor | None = None
+    redactor: Redactor | None = None
     writer: str = field(factory=new_writer_id)
     _numbers: Any = field(factory=lambda: itertools.count(1))
     _returned: list[int] = field(factory=list)
@@ -119,6 +120,12 @@ class Bus:
         gate.guard.call(self._plugs.caller(name, "telemetry_close", "deadline_s"), deadline_s)
         self._plugs.remove(name)
         self._build_routes()
+
+    def public_text(self, name: Any) -> str:
+        """Return the name of an agent as it may stand in an id: without secrets, whose shape the id would break."""
+        if not isinstance(name, str):
+            return "agent"
+        return name if self.redactor is None else self.redactor.text(name)
 
     def stamp(self) -> tuple[str, int]:
         """Return writer id and the next sequence number, for the record that is published next."""

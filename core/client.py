@@ -95,7 +95,7 @@ class TelemetryClient(StoredRuns):
         self._ownership.take()
         start_time = get_iso8601_timestamp()
         if run_id is None:
-            run_id = generate_run_id(agent_name if isinstance(agent_name, str) else "agent", start_time)
+            run_id = generate_run_id(self._bus.public_text(agent_name), start_time)
         writer, seq = self._bus.stamp()
         run = self._intake.run(
             {

@@ -141,7 +141,7 @@ class Redactor:
 
     def _is_clean_with_new_keys(self, payload: dict[str, Any], text: bytes | None) -> bool:
         for key in payload:
-            if len(self._clean_keys) < _MOST_WORDS and not self._is_secret(key) and self._text(key) == key:
+            if len(self._clean_keys) < _MOST_WORDS and not self._is_secret(key) and self.text(key) == key:
                 self._clean_keys.add(key)
         return not self._is_suspicious((text or encode(payload)).decode())
 
@@ -164,7 +164,7 @@ class Redactor:
         return attrs.evolve(commit, **changes) if changes else commit
 
     def _notes(self, notes: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(self._text(note) for note in notes)
+        return tuple(self.text(note) for note in notes)
 
     def _texts(self, record: Any, names: tuple[str, ...]) -> dict[str, Any]:
         changes: dict[str, Any] = {}
@@ -174,7 +174,7 @@ class Redactor:
             # Names, types and hosts come again with thousands of records; a look at each costs 0.8 us.
             if value is None or value in known or _is_time(value):
                 continue
-            clean = self._text(value)
+            clean = self.text(value)
             if clean == value:
                 self._remember(value)
             else:
@@ -193,9 +193,9 @@ class Redactor:
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
-            return self._text(value)
+            return self.text(value)
         if isinstance(value, Mapping):
-            return {self._text(key): self._item(key, item) for key, item in value.items()}
+            return {self.text(key): self._item(key, item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self._value(item) for item in value]
         return value
@@ -205,7 +205,8 @@ class Redactor:
             return REDACTED
         return self._value(item)
 
-    def _text(self, text: str) -> str:
+    def text(self, text: str) -> str:
+        """Return *text* with what has the shape of a secret replaced."""
         if not self._is_suspicious(text):
             return text
         text = _SHAPES.sub(_masked, text)
