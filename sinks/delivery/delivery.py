@@ -106,11 +106,9 @@ class Delivery:
     def _wait(self, deadline_s: float, *, is_hurried: bool, is_patient: bool) -> bool:
         if self._pump is None or self._worker is None:
             return True
-        if self._pump.is_closed:
-            return False
         question = self._pump.progress.ask(is_hurried=is_hurried)
-        self._worker.wake()
-        return self._pump.progress.wait(question, deadline_s, is_patient=is_patient)
+        # No thread starts while the interpreter shuts down; what is left is for the next process.
+        return self._worker.wake() and self._pump.progress.wait(question, deadline_s, is_patient=is_patient)
 
     def health(self) -> dict[str, Any]:
         """Return how it stands, without a look at the disk."""

@@ -21,6 +21,7 @@ class Progress:
         self._asked = 0
         self._answered = 0
         self._hurried = 0
+        self._patient_waiters = 0
         self._is_drained = False
         self._retry_at = 0.0
 
@@ -31,13 +32,13 @@ class Progress:
 
     @property
     def is_hurried(self) -> bool:
-        """Whether somebody waits who wants our own pauses cut short."""
+        """Whether somebody asked, and was not answered yet, who wants our own pause cut short."""
         return self._hurried > self._answered
 
     @property
-    def has_question(self) -> bool:
-        """Whether somebody waits for an answer."""
-        return self._asked > self._answered
+    def has_patient_waiter(self) -> bool:
+        """Whether somebody waits until all is delivered."""
+        return self._patient_waiters > 0
 
     def ask(self, *, is_hurried: bool) -> int:
         """Ask whether all is delivered; return the number of the question."""
@@ -63,9 +64,16 @@ class Progress:
         """
         end = time.monotonic() + deadline_s
         with self._changed:
-            while self._answered < question or not self._is_drained:
-                if self._answered >= question and (not is_patient or self._retry_at > end):
-                    return False
-                if not self._changed.wait(end - time.monotonic()):
-                    return False
-            return True
+            self._patient_waiters += is_patient
+            try:
+                return self._waited(question, end, is_patient)
+            finally:
+                self._patient_waiters -= is_patient
+
+    def _waited(self, question: int, end: float, is_patient: bool) -> bool:
+        while self._answered < question or not self._is_drained:
+            if self._answered >= question and (not is_patient or self._retry_at > end):
+                return False
+            if not self._changed.wait(end - time.monotonic()):
+                return False
+        return True

@@ -105,10 +105,12 @@ class Pump:
             return self._step(question)
         except (OSError, StoreError) as error:
             return self._broken(question, error)
+        finally:
+            if self.is_closed:
+                self.let_go()
 
     def _step(self, question: int) -> float | None:
         if self.is_closed:
-            self.let_go()
             return None
         if (left_s := self._rest_left_s()) > 0:
             self.progress.answer(question, is_drained=False, retry_at=self.rests_until)
@@ -156,7 +158,7 @@ class Pump:
         if not self._has_pending():
             self.progress.answer(question, is_drained=True)
             return None
-        pause_s = _HURRIED_POLL_S if self.progress.is_hurried else self._poll_s
+        pause_s = _HURRIED_POLL_S if self.progress.has_patient_waiter else self._poll_s
         self._poll_s = min(2 * self._poll_s, _POLL_S[1])
         self._is_pause_asked_for = False
         self.rests_until = time.monotonic() + pause_s
