@@ -13,6 +13,7 @@ __all__ = ["Fingerprint", "fingerprint_of"]
 
 _KIND = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)(?::\s*|$)")
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<function>\S.*?)\s*$', re.MULTILINE)
+_LIBRARY = re.compile(r"^<frozen |[/\\](?:(?:site|dist)-packages[/\\]|lib[/\\]python3\.|Lib[/\\]\w+\.py$)")
 _LONGEST_MESSAGE = 300
 _BACKSLASH = "\\"
 _VARIABLE = (
@@ -32,8 +33,8 @@ class Fingerprint:
     """
     One fault.
 
-    `kind` is the type of the error, `place` the function and file that raised it, None where no traceback tells, and
-    `message` its text with numbers, ids, times and paths replaced.
+    `kind` is the type of the error. `place` is the function and file that raised it, of our own code as far as the
+    traceback tells; None without a traceback. `message` is its text with numbers, ids, times and paths replaced.
     """
 
     kind: str
@@ -60,11 +61,13 @@ def fingerprint_of(run: RunRecord) -> Fingerprint:
 
 
 def _place(traceback: object) -> str | None:
-    # The last frame: the line number is left out, because it moves with every change of the file.
+    # The last frame that is not a library's: that is the line which somebody here can mend. The line number is left
+    # out, because it moves with every change of the file.
     frames = _FRAME.findall(traceback) if isinstance(traceback, str) else []
     if not frames:
         return None
-    path, function = frames[-1]
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
+    path, function = (own or frames)[-1]
     return f"{function} ({path.replace(_BACKSLASH, '/').rpartition('/')[2]})"
 
 

@@ -12,8 +12,9 @@ import click
 from .letters import printable
 from .screen import Screen
 from .table import Column, table_lines
+from .words import json_text, plain_text
 
-__all__ = ["FORMS", "is_table", "json_text", "output_options", "plain_text", "write_list", "write_one"]
+__all__ = ["FORMS", "is_table", "output_options", "write_list", "write_one"]
 
 Row = TypeVar("Row")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -75,23 +76,9 @@ def write_one(screen: Screen, value: Any) -> None:
     screen.say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
-def plain_text(value: Any) -> str:
-    """Return a value as it stands in a column: empty for None, true and false, JSON for tables and lists."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return json_text(value)
-
-
 def _say_all(screen: Screen, lines: Iterable[str]) -> None:
     for line in lines:
         screen.say(line)
-
-
-def json_text(value: Any) -> str:
-    """Return a plain value as JSON in one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _json_array(values: Iterator[dict[str, Any]]) -> Iterator[str]:

@@ -159,8 +159,8 @@ def _commits(screen: Screen, commits: list[dict[str, Any]]) -> Iterator[str]:
     columns: list[Column[dict[str, Any]]] = [
         Column(name="commit", value=_key("commit_hash"), cell=lambda row: Cell(str(row["commit_hash"])[:10], "accent")),
         Column(name="message", value=_key("message"), cell=lambda row: Cell(_first_line(row.get("message"))), least=20),
-        Column(name="author", value=_key("author"), cell=lambda row: Cell(one_line(row.get("author") or "")), rank=2),
-        Column(name="branch", value=_key("branch"), cell=lambda row: Cell(one_line(row.get("branch") or "")), rank=1),
+        Column(name="author", value=_key("author"), rank=2),
+        Column(name="branch", value=_key("branch"), rank=1),
         Column(name="changes", value=_changes, rank=3),
     ]
     yield from table_lines(screen, columns, commits, indent=_INDENT)

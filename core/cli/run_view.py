@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 from ...plugins.records import RunRecord
-from .letters import one_line
 from .screen import Screen
 from .table import Cell, Column
 from .words import age_text, clock_text, count_text, duration_text, short_id, value_text
@@ -29,8 +28,8 @@ def run_columns(screen: Screen, metrics: Sequence[str] = ()) -> list[Column[RunR
     now = screen.now()
     columns: list[Column[RunRecord]] = [
         Column(name="run_id", title="run", value=lambda run: run.run_id, cell=_short_id),
-        Column(name="agent", value=lambda run: run.agent_name, cell=_text_cell("agent_name"), least=10),
-        Column(name="job", value=lambda run: run.job_type, cell=_text_cell("job_type"), least=8, rank=2),
+        Column(name="agent", value=_getter("agent_name"), least=12),
+        Column(name="job", value=_getter("job_type"), least=14, rank=2),
         Column(name="status", value=lambda run: run.status, cell=partial(status_cell, screen)),
         Column(name="started", value=lambda run: run.start_time, cell=partial(_clock, now), rank=4),
         Column(name="ago", title="", value=_nothing, cell=partial(_age, now), is_piped=False),
@@ -41,7 +40,7 @@ def run_columns(screen: Screen, metrics: Sequence[str] = ()) -> list[Column[RunR
     ]
     columns += [_metric_column(name) for name in metrics]
     columns += [Column(name=name, value=_getter(name), is_shown=False) for name in _PIPED_ONLY]
-    columns.append(Column(name="note", value=note_of, cell=_note, least=14, rank=3))
+    columns.append(Column(name="note", value=note_of, style="dim", least=18, rank=3))
     return columns
 
 
@@ -106,11 +105,3 @@ def _nothing(run: RunRecord) -> None:
 
 def _short_id(run: RunRecord) -> Cell:
     return Cell(short_id(run.run_id), "bold")
-
-
-def _note(run: RunRecord) -> Cell:
-    return Cell(one_line(note_of(run)), "dim")
-
-
-def _text_cell(name: str) -> Callable[[RunRecord], Cell]:
-    return lambda run: Cell(one_line(getattr(run, name) or ""))

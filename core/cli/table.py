@@ -8,8 +8,9 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, frozen
 
-from .letters import padded, width_of
+from .letters import one_line, padded, width_of
 from .screen import Screen
+from .words import plain_text
 
 __all__ = ["Cell", "Column", "table_lines"]
 
@@ -34,7 +35,7 @@ class Column(Generic[Row]):
     Args:
         name: what it is called in pipes and files, and in capitals on the terminal.
         value: returns the plain value of a row, for pipes and files.
-        cell: returns what the terminal shows of a row; without it the value as text.
+        cell: returns what the terminal shows of a row; without it the value in one line, in *style*.
         title: what the terminal calls it; the name when left out.
         is_right: whether numbers line up at their last digit.
         least: columns that it may be cut to where space is short; None when it is never cut.
@@ -46,6 +47,7 @@ class Column(Generic[Row]):
     name: str
     value: Callable[[Row], Any]
     cell: Callable[[Row], Cell] | None = None
+    style: str = ""
     title: str | None = None
     is_right: bool = False
     least: int | None = None
@@ -62,8 +64,7 @@ class Column(Generic[Row]):
         """Return what the terminal shows of *row*."""
         if self.cell is not None:
             return self.cell(row)
-        value = self.value(row)
-        return Cell("" if value is None else str(value))
+        return Cell(one_line(plain_text(self.value(row))), self.style)
 
 
 @define

@@ -12,9 +12,8 @@ from ...plugins.ids import parse_time
 from ...plugins.records import RunEvent, RunRecord
 from .event_view import payload_text
 from .letters import one_line, padded, printable, width_of
-from .listing import json_text, plain_text
 from .screen import Screen
-from .words import duration_text, short_id
+from .words import duration_text, json_text, plain_text, short_id
 
 __all__ = ["TailView"]
 

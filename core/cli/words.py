@@ -16,8 +16,10 @@ __all__ = [
     "count_text",
     "duration_text",
     "is_number",
+    "json_text",
     "number_text",
     "percent_text",
+    "plain_text",
     "plural",
     "short_id",
     "size_text",
@@ -125,7 +127,19 @@ def value_text(value: Any) -> str:
         return one_line(value)
     if is_number(value):
         return number_text(value)
-    return one_line(json.dumps(value, ensure_ascii=False, default=str))
+    return one_line(json_text(value))
+
+
+def plain_text(value: Any) -> str:
+    """Return a value as it stands in a column: empty for None, true and false, JSON for tables and lists."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a plain value as JSON in one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def size_text(size_bytes: float) -> str:

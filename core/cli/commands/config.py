@@ -162,7 +162,7 @@ def path(desk: Desk, /, name: str | None, form: str | None) -> None:
         return
     columns: list[Column[tuple[str, str]]] = [
         Column(name="name", title="what", value=lambda row: row[0], cell=lambda row: Cell(row[0], "bold")),
-        Column(name="path", title="where", value=lambda row: row[1], cell=lambda row: Cell(one_line(row[1]))),
+        Column(name="path", title="where", value=lambda row: row[1]),
         Column(name="size", value=lambda row: None, cell=lambda row: Cell(_size(row[1]), "dim"), is_piped=False),
     ]
     write_list(desk.screen, form, columns, places.items())

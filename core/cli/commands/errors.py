@@ -54,9 +54,9 @@ def _columns(now: datetime) -> list[Column[FaultGroup]]:
             cell=lambda group: Cell(count_text(group.count)),
             is_right=True,
         ),
-        Column(name="kind", value=lambda group: group.fingerprint.kind, cell=_kind, title="error", least=12),
-        Column(name="message", value=lambda group: group.fingerprint.message, cell=_message, least=16),
-        Column(name="place", value=lambda group: group.fingerprint.place, cell=_place, least=12, rank=2),
+        Column(name="kind", value=lambda group: group.fingerprint.kind, title="error", style="failed", least=12),
+        Column(name="message", value=lambda group: group.fingerprint.message, least=16),
+        Column(name="place", value=lambda group: group.fingerprint.place, style="dim", least=12, rank=2),
         Column(name="agents", value=lambda group: dict(group.agents), cell=_agents, least=10, rank=3),
         Column(
             name="first_seen",
@@ -78,18 +78,6 @@ def _columns(now: datetime) -> list[Column[FaultGroup]]:
             cell=lambda group: Cell(short_id(group.example.run_id), "bold"),
         ),
     ]
-
-
-def _kind(group: FaultGroup) -> Cell:
-    return Cell(one_line(group.fingerprint.kind), "failed")
-
-
-def _message(group: FaultGroup) -> Cell:
-    return Cell(one_line(group.fingerprint.message))
-
-
-def _place(group: FaultGroup) -> Cell:
-    return Cell(one_line(group.fingerprint.place or ""), "dim")
 
 
 def _agents(group: FaultGroup) -> Cell:

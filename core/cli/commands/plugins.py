@@ -21,7 +21,6 @@ from ...config import TelemetryConfig
 from ...shield import attempt
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
-from ..letters import one_line
 from ..listing import output_options, write_list
 from ..screen import Screen
 from ..table import Cell, Column
@@ -92,23 +91,21 @@ def _plugin_state(config: TelemetryConfig, entry: PluginEntry) -> tuple[str, str
 
 def _columns(screen: Screen) -> list[Column[PluginRow]]:
     return [
-        Column(name="name", value=lambda row: row.entry.name, cell=lambda row: Cell(one_line(row.entry.name), "bold")),
+        Column(name="name", value=lambda row: row.entry.name, style="bold"),
         Column(name="kind", value=lambda row: row.kind),
         Column(name="state", value=lambda row: row.state, cell=lambda row: Cell(row.state, _STYLES[row.state])),
         Column(
             name="distribution",
             title="from",
             value=_distribution,
-            cell=lambda row: Cell(one_line(_distribution(row))),
             rank=1,
         ),
         Column(name="version", value=lambda row: row.entry.version, title="", is_shown=False),
-        Column(name="module", value=_module, cell=lambda row: Cell(one_line(_module(row)), "dim"), least=20, rank=3),
+        Column(name="module", value=_module, style="dim", least=20, rank=3),
         Column(
             name="detail",
             title="",
             value=lambda row: row.detail,
-            cell=lambda row: Cell(one_line(row.detail)),
             least=20,
             rank=2,
         ),

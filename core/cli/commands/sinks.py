@@ -12,7 +12,6 @@ from ...config import SinkSpec
 from ...shield import attempt
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
-from ..letters import one_line
 from ..listing import is_table, output_options, write_list
 from ..opening import BuiltSinks, built_sinks
 from ..screen import Screen
@@ -107,7 +106,7 @@ def _place_of(sink: Any, context: Any) -> str:
 def _columns(screen: Screen) -> list[Column[SinkRow]]:
     styles = {"ok": "success", "broken": "failed", "behind": "partial"}
     return [
-        Column(name="sink", value=lambda row: row.name, cell=lambda row: Cell(one_line(row.name), "bold"), least=8),
+        Column(name="sink", value=lambda row: row.name, style="bold", least=8),
         Column(name="type", value=lambda row: row.type, least=6),
         Column(name="state", value=lambda row: row.state, cell=lambda row: _state(screen, row, styles[row.state])),
         Column(
@@ -125,21 +124,20 @@ def _columns(screen: Screen) -> list[Column[SinkRow]]:
             name="place",
             title="where",
             value=lambda row: row.place,
-            cell=lambda row: Cell(one_line(row.place)),
             least=20,
         ),
         Column(
             name="origin",
             title="from",
             value=lambda row: row.origin,
-            cell=lambda row: Cell(one_line(row.origin), "dim"),
+            style="dim",
             rank=3,
         ),
         Column(
             name="trouble",
             title="",
             value=lambda row: row.fault or row.trouble,
-            cell=lambda row: Cell(one_line(row.fault or row.trouble or ""), "failed"),
+            style="failed",
             least=20,
         ),
     ]

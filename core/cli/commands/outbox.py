@@ -1,0 +1,158 @@
+"""Answer "did it arrive?": what remote sinks have still to deliver, what they gave up, and how to try again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from ...client import TelemetryClient
+from ..desk import Desk, pass_desk
+from ..faults import Exit, Fault
+from ..group import DeskCommand
+from ..listing import is_table, output_options, write_list
+from ..opening import built_sinks
+from ..table import Cell, Column
+from ..words import age_text, clock_text, plural, short_id
+
+__all__ = ["command"]
+
+_EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "status": (
+        ("telemetry outbox status", "what each remote sink has still to deliver"),
+        ("telemetry outbox status --json", "the same for programs"),
+    ),
+    "flush": (
+        ("telemetry outbox flush", "deliver now, for up to 30 seconds"),
+        ("telemetry outbox flush --timeout 300", "for up to five minutes"),
+    ),
+    "dead": (
+        ("telemetry outbox dead", "what was given up, and why"),
+        ("telemetry outbox dead hq --nl", "the dead letters of one sink, with their records"),
+    ),
+    "retry": (
+        ("telemetry outbox retry hq", "queue the dead letters of one sink again"),
+        ("telemetry outbox retry hq --key 3f2a", "one of them, by the beginning of its key"),
+    ),
+}
+
+
+@click.group("outbox")
+def command() -> None:
+    """See what remote sinks have delivered, and try again."""
+
+
+@command.command("status", cls=DeskCommand, examples=_EXAMPLES["status"])
+@output_options()
+@pass_desk
+def status(desk: Desk, /, form: str | None) -> None:
+    """Show what each remote sink has still to deliver."""
+    screen = desk.screen
+    now = screen.now()
+    columns: list[Column[Any]] = [
+        Column(name="sink", value=lambda row: row.sink, style="bold"),
+        Column(name="pending", value=lambda row: row.pending, is_right=True),
+        Column(name="oldest", value=lambda row: row.oldest, cell=lambda row: Cell(age_text(row.oldest, now))),
+        Column(name="dead", value=lambda row: row.dead, is_right=True),
+        Column(name="attempts", title="tries", value=_of_trouble("attempts"), is_right=True),
+        Column(name="retry_at", title="next try", value=_of_trouble("retry_at"), cell=_next_try(now)),
+        Column(name="trouble", value=_of_trouble("reason"), style="failed", least=20),
+    ]
+    rows = [outbox.status() for _, outbox in outboxes(desk)]
+    write_list(screen, form, columns, rows)
+    if is_table(screen, form) and not rows:
+        screen.tell("No remote sink is configured: there is nothing to deliver.")
+
+
+def _of_trouble(name: str) -> Callable[[Any], Any]:
+    return lambda row: None if row.trouble is None else getattr(row.trouble, name)
+
+
+def _next_try(now: Any) -> Callable[[Any], Cell]:
+    return lambda row: Cell("" if row.trouble is None else clock_text(row.trouble.retry_at, now))
+
+
+def outboxes(desk: Desk, wanted: str | None = None) -> Iterator[tuple[str, Any]]:
+    """
+    Yield name and outbox of each remote sink, or of the one that is *wanted*.
+
+    Raises:
+        Fault: there is no such sink.
+    """
+    built = built_sinks(desk.config)
+    names = [name for name, sink in built.sinks.items() if hasattr(sink, "open_outbox")]
+    if wanted is not None and wanted not in names:
+        cure = f"the remote sinks are {', '.join(names)}" if names else "telemetry sinks"
+        raise Fault(f"there is no remote sink {wanted!r}", cure=cure, code=Exit.NOT_FOUND)
+    for name in names:
+        if wanted in (None, name):
+            yield name, built.sinks[name].open_outbox(built.contexts[name])
+
+
+@command.command("flush", cls=DeskCommand, examples=_EXAMPLES["flush"])
+@click.option("--timeout", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds at most.")
+@pass_desk
+def flush(desk: Desk, /, timeout: float) -> None:
+    """Deliver what waits, now; what is not delivered in time stays queued."""
+    with TelemetryClient(desk.config) as client:
+        client.flush(timeout)
+    left = {name: outbox.status().pending for name, outbox in outboxes(desk)}
+    if not left:
+        desk.screen.say("No remote sink is configured: there is nothing to deliver.")
+    for name, pending in left.items():
+        desk.screen.say(f"{name}: {plural(pending, 'record')} left" if pending else f"{name}: all delivered")
+    if any(left.values()):
+        raise Fault("not everything could be delivered", cure="telemetry outbox status tells what holds it up")
+
+
+@command.command("dead", cls=DeskCommand, examples=_EXAMPLES["dead"])
+@click.argument("sink", required=False)
+@output_options()
+@pass_desk
+def dead(desk: Desk, /, sink: str | None, form: str | None) -> None:
+    """List what was given up, and why."""
+    screen = desk.screen
+    now = screen.now()
+    columns: list[Column[tuple[str, Any]]] = [
+        Column(name="sink", value=lambda row: row[0], style="bold"),
+        Column(name="when", value=lambda row: row[1].when, cell=lambda row: Cell(clock_text(row[1].when, now))),
+        Column(
+            name="run", value=lambda row: row[1].record.run_id, cell=lambda row: Cell(short_id(row[1].record.run_id))
+        ),
+        Column(name="attempts", title="tries", value=lambda row: row[1].attempts, is_right=True),
+        Column(name="key", value=lambda row: row[1].key, least=12, rank=1),
+        Column(name="reason", value=lambda row: row[1].reason, least=20),
+    ]
+    letters = ((name, letter) for name, outbox in outboxes(desk, sink) for letter in outbox.dead_letters())
+    write_list(screen, form, columns, letters, _as_dict)
+
+
+def _run(row: tuple[str, Any]) -> Cell:
+    return Cell(short_id(row[1].record.run_id))
+
+
+def _as_dict(row: tuple[str, Any]) -> dict[str, Any]:
+    sink, letter = row
+    names = ("when", "reason", "attempts", "key")
+    return {"sink": sink, **{name: getattr(letter, name) for name in names}, "record": letter.record.to_dict()}
+
+
+@command.command("retry", cls=DeskCommand, examples=_EXAMPLES["retry"])
+@click.argument("sink")
+@click.option("--key", "keys", multiple=True, metavar="KEY", help="Only letters whose key begins so.")
+@pass_desk
+def retry(desk: Desk, /, sink: str, keys: tuple[str, ...]) -> None:
+    """Queue dead letters again; the next process that delivers takes them up."""
+    [(_, outbox)] = outboxes(desk, sink)
+    wanted = _whole_keys(outbox, keys) if keys else None
+    count = outbox.retry_dead(wanted)
+    desk.screen.say(f"{plural(count, 'record')} of {sink} queued again")
+
+
+def _whole_keys(outbox: Any, parts: tuple[str, ...]) -> list[str]:
+    found = [letter.key for letter in outbox.dead_letters() if letter.key.startswith(parts)]
+    if not found:
+        told = ", ".join(parts)
+        raise Fault(f"no dead letter has a key like {told}", cure="telemetry outbox dead", code=Exit.NOT_FOUND)
+    return found

@@ -1,0 +1,161 @@
+"""Answer "is it getting worse?": a metric over runs, or over the events of one run, as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import click
+from attrs import evolve
+
+from ....plugins.ids import parse_time
+from ....plugins.records import RunRecord
+from ...figures import number_in
+from ...plotting import Point, Scale, columns_of, svg_of
+from ..desk import Desk, pass_desk
+from ..faults import Exit, Fault
+from ..filters import query_of, run_filters
+from ..group import DeskCommand
+from ..letters import one_line, padded, width_of
+from ..listing import is_table, output_options, write_list
+from ..screen import Screen
+from ..table import Column
+from ..words import clock_text, duration_text, number_text, plural
+
+__all__ = ["command"]
+
+_DURATION = "duration_ms"
+_HEIGHT = 10
+_EXAMPLES = (
+    ("telemetry plot duration --agent nightly --since 30d", "how long the runs of one agent took"),
+    ("telemetry plot cost_usd --out cost.svg", "what runs cost, as a picture for a browser"),
+)
+
+
+@click.command("plot", cls=DeskCommand, examples=_EXAMPLES)
+@click.argument("metric")
+@run_filters
+@click.option("--run", "run", metavar="RUN", help="Over the events of this run: METRIC is a name in their payloads.")
+@click.option("--type", "event_type", metavar="NAME", help="With --run: only events of this type.")
+@click.option("--limit", "-n", type=click.IntRange(1), default=1000, show_default=True, help="The newest runs only.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write an SVG picture to this file.")
+@output_options()
+@pass_desk
+def command(
+    desk: Desk,
+    /,
+    metric: str,
+    run: str | None,
+    event_type: str | None,
+    limit: int,
+    out: Path | None,
+    form: str | None,
+    **filters: Any,
+) -> None:
+    """
+    Draw a metric over runs, or over the events of one run.
+
+    METRIC is a metric of the runs, `duration`, or a count such as items_failed.
+    """
+    name = _DURATION if metric == "duration" and run is None else metric
+    if run is not None:
+        points = list(_points_of_events(desk, desk.find_run(run), name, event_type))
+    else:
+        points = list(_points_of_runs(desk.store.runs(query_of(desk, filters, limit=limit)), name))[::-1]
+    if not points:
+        raise Fault(
+            f"nothing has a number for {metric!r}", cure="telemetry show last names metrics", code=Exit.NOT_FOUND
+        )
+    if out is not None:
+        _write_svg(desk.screen, out, name, points)
+    elif is_table(desk.screen, form):
+        _draw(desk.screen, name, points)
+    else:
+        write_list(desk.screen, form, _columns(), points)
+
+
+def _points_of_runs(runs: Iterator[RunRecord], name: str) -> Iterator[Point]:
+    for run in runs:
+        value = number_in(run.metrics.get(name, getattr(run, name, None)))
+        at = _seconds(run.start_time)
+        if value is not None and at is not None:
+            yield Point(at, value, run.run_id, run.status == "failed")
+
+
+def _points_of_events(desk: Desk, run: RunRecord, name: str, event_type: str | None) -> Iterator[Point]:
+    for event in desk.store.events(run.run_id, event_type):
+        value = number_in(event.payload.get(name)) if isinstance(event.payload, dict) else None
+        at = _seconds(event.timestamp)
+        if value is not None and at is not None:
+            yield Point(at, value, event.event_type)
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return parse_time(text).timestamp()
+    except ValueError:
+        return None  # an earlier writer's time has no place on the axis
+
+
+def _columns() -> list[Column[Point]]:
+    return [
+        Column(name="at", value=lambda point: datetime.fromtimestamp(point.at, UTC).isoformat()),
+        Column(name="value", value=lambda point: point.value),
+        Column(name="label", value=lambda point: point.label),
+        Column(name="is_failed", value=lambda point: point.is_failed),
+    ]
+
+
+def _write_svg(screen: Screen, out: Path, name: str, points: Sequence[Point]) -> None:
+    scale = Scale.over([point.value for point in points])
+    first, last = _ends(screen, points)
+    named = [evolve(point, label=f"{point.label}: {_told(name, point.value)}") for point in points]
+    labels = [_told(name, tick) for tick in scale.ticks]
+    out.write_text(svg_of(named, title=_title(name, points), labels=labels, x_labels=(first, last)), "utf-8")
+    screen.tell(f"{out}: {plural(len(points), 'point')}")
+
+
+def _told(name: str, value: float) -> str:
+    return duration_text(value) if name.endswith("_ms") else number_text(value)
+
+
+def _title(name: str, points: Sequence[Point]) -> str:
+    return f"{one_line(name.removesuffix('_ms'))}, {plural(len(points), 'point')}"
+
+
+def _ends(screen: Screen, points: Sequence[Point]) -> tuple[str, str]:
+    now = screen.now()
+    moments = [datetime.fromtimestamp(points[number].at, UTC).isoformat() for number in (0, -1)]
+    return clock_text(moments[0], now), clock_text(moments[1], now)
+
+
+def _draw(screen: Screen, name: str, points: Sequence[Point]) -> None:
+    scale = Scale.over([point.value for point in points], most_ticks=_HEIGHT // 2)
+    labels = {_row_of(scale, tick): _told(name, tick) for tick in scale.ticks}
+    margin = max(map(width_of, labels.values()))
+    columns = columns_of(points, min(screen.width - margin - 3, max(len(points) * 2, 20)))
+    screen.say(screen.style(_title(name, points), "bold"))
+    for row in range(_HEIGHT, -1, -1):
+        label = screen.style(padded(labels.get(row, ""), margin, is_right=True), "dim")
+        screen.say(f"{label}  {''.join(_mark(screen, scale, column, row) for column in columns)}".rstrip())
+    first, last = _ends(screen, points)
+    gap = len(columns) - width_of(first) - width_of(last)
+    screen.say(screen.style(f"{'':{margin}}  {first}{'':{max(gap, 1)}}{last}", "dim"))
+
+
+def _row_of(scale: Scale, value: float) -> int:
+    return round(scale.share(value) * _HEIGHT)
+
+
+def _mark(screen: Screen, scale: Scale, column: list[Point], row: int) -> str:
+    if not column:
+        return " "
+    # Each column shows its mean; a failed run among them colours it.
+    top = _row_of(scale, fmean(point.value for point in column))
+    if row > top:
+        return " "
+    style = "failed" if any(point.is_failed for point in column) else "accent"
+    return screen.style(screen.symbol("full") if row else screen.symbol("dash"), style)

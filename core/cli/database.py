@@ -1,0 +1,56 @@
+"""Open the database of the configuration for a user's own SQL: nothing can be written through it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from .desk import Desk
+from .faults import Exit, Fault
+from .opening import built_sinks
+
+__all__ = ["database_path", "read_only_database"]
+
+_STEPS = 100_000
+
+
+def database_path(desk: Desk) -> Path:
+    """
+    Return where the database of the configuration lies.
+
+    Raises:
+        Fault: no sink keeps one.
+    """
+    built = built_sinks(desk.config)
+    for spec in desk.config.sinks:
+        if spec.type == "sqlite" and spec.name in built.sinks:
+            path = getattr(built.sinks[spec.name].options, "path", None)
+            return Path(path or built.contexts[spec.name].database_path)
+    raise Fault("no sink keeps a database", where="sinks", cure="configure a sink of type 'sqlite'")
+
+
+@contextmanager
+def read_only_database(path: Path) -> Iterator[sqlite3.Connection]:
+    """
+    Lend a connection that can only read; ^C interrupts what it does.
+
+    Raises:
+        Fault: there is no such file.
+    """
+    if not path.is_file():
+        raise Fault("nothing was recorded yet", where=str(path), cure="telemetry demo", code=Exit.NOT_FOUND)
+    connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        # While SQLite works Python sees no signal; this lets it look, about ten times a second.
+        connection.set_progress_handler(_go_on, _STEPS)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _go_on() -> int:
+    return 0
