@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from ..plugins.complaints import Complaints
 from ..plugins.errors import TelemetryError
+from .signals import is_agents_own
 
 __all__ = ["Guard", "attempt", "border"]
 
@@ -21,12 +22,14 @@ def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | 
     """
     Return (result, None), or (None, error) when *call* raises.
 
-    SystemExit counts as an error: a stranger's code must not end the agent. KeyboardInterrupt and GeneratorExit
-    pass, they belong to the agent.
+    SystemExit counts as an error: a stranger's code must not end the agent. KeyboardInterrupt, GeneratorExit and what
+    a signal handler raises pass, they belong to the agent.
     """
     try:
         return call(*args), None
     except (Exception, SystemExit) as error:
+        if is_agents_own(error):
+            raise
         return None, error
 
 
@@ -52,6 +55,8 @@ class Guard:
         try:
             act(argument)
         except (Exception, SystemExit) as error:
+            if is_agents_own(error):
+                raise
             self.failed(type(error).__name__, _text_of(error))
             return False
         # No lock: CPython gives up the interpreter only at calls and jumps, and there is none within this line.
@@ -83,7 +88,8 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
             try:
                 return method(*args, **kwargs)
             except Exception as error:
-                if isinstance(error, TelemetryError) or getattr(args[0], "is_strict", False):
+                is_strict = isinstance(error, TelemetryError) or getattr(args[0], "is_strict", False)
+                if is_strict or is_agents_own(error):
                     raise
                 _complaints.say(
                     f"{method.__name__}:{type(error).__name__}",
