@@ -45,16 +45,28 @@ def makes_containers() -> bool:
 def test_agent_of_the_page_ends_well_on_sigterm(blocks, tmp_path):
     """`docker stop` sends SIGTERM; the run is failed, by SystemExit, and ended by the agent itself."""
     [code] = [block.text for block in blocks(_PAGE) if block.caption == "agent.py"]
-    agent = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"TELEMETRY_BASE_DIR": str(tmp_path)})
-    wait_for_line(tmp_path / "raw", b'"event_type":"ready"')
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"TELEMETRY_BASE_DIR": str(tmp_path)}
+    ) as agent:
+        wait_for_line(tmp_path / "raw", b'"event_type":"ready"')
 
-    agent.send_signal(signal.SIGTERM)
+        agent.send_signal(signal.SIGTERM)
 
-    assert 128 + signal.SIGTERM == agent.wait(30)
+        ended = stopped_after(agent, 30)
+    assert 128 + signal.SIGTERM == ended
     store = open_store(tmp_path)
     [run] = store.runs(RunQuery())
     store.close()
     assert ("failed", "SystemExit", False) == (run.status, run.status_detail, run.verdict)
+
+
+def stopped_after(process: subprocess.Popen[bytes], timeout_s: float) -> int:
+    """Return the exit code of *process*, which is killed when it goes on for longer."""
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def wait_for_line(folder: Path, words: bytes) -> None:

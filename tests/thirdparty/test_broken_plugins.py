@@ -36,7 +36,7 @@ py-modules = ["telemetry_broken", "telemetry_broken_import"]
 """
 _MODULES = {
     "telemetry_broken_import": "raise ZeroDivisionError('at import')",
-    "telemetry_broken": '''
+    "telemetry_broken": """
 import sys
 import time
 
@@ -103,7 +103,7 @@ class Sleeping:
     def telemetry_event_logged(self, event): time.sleep(30)
     @hookimpl
     def telemetry_run_ended(self, run): time.sleep(30)
-''',
+""",
 }
 _REFUSED = {
     "missing": "No module named 'telemetry_broken_nowhere'",
