@@ -9,12 +9,13 @@ from ...plugins.errors import Refused, Retryable, StoreError, TelemetryError
 
 __all__ = ["NAMED", "Damaged", "named"]
 
-NAMED = (sqlite3.Error, OSError, OverflowError, UnicodeError)
+NAMED = (sqlite3.Error, OSError, OverflowError, ValueError, RecursionError)
 """What a store may raise for a reason of its own; anything else is a fault of ours."""
 
-# A number beyond 64 bits, a lone surrogate, a value that a check forbids: the next try would end the same way.
+# A number beyond 64 bits or 4,300 digits, a lone surrogate, a value that a check forbids: the next try would end the
+# same way.
 _OF_THE_RECORD = (
-    *(OverflowError, UnicodeError),
+    *(OverflowError, ValueError, RecursionError),
     *(sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError, sqlite3.ProgrammingError),
 )
 

@@ -26,6 +26,7 @@ _DEFAULTS = {attribute.name: attribute.default for attribute in fields(RunRecord
 _IDENTITY = ("run_id", "schema_version", "agent_name", "agent_owner", "job_type", "trigger_type", "start_time", "host")
 _SUMMARIES = ("error_summary", "output_summary")
 _RESULT = ("status", "end_time", "duration_ms", *_SUMMARIES)
+_NO_RESULT = ("running", None, None, None, None)
 _STARTED = (*_IDENTITY, "status")
 _OPEN_IDENTITY = ("agent_owner", "host")
 _SET_APART = frozenset((*_IDENTITY, *_RESULT, "metrics_json", "created_at", "updated_at"))
@@ -105,13 +106,15 @@ def _note_delivery(connection: sqlite3.Connection, report: DeliveryReport) -> bo
 
 
 def _insert(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> bool:
-    if run.created_at or run.updated_at or run.end_time is not None:
+    if run.created_at or run.updated_at or _result_values(run) != _NO_RESULT:
         return False
     names, values = _set_by(run)
     if run.metrics:
         names, values = (*names, "metrics_json"), (*values, json_text(run.metrics))
     values = (*_start_values(run), *values)
-    if not (run.attributes or run.parent_run_id or run.status_detail or run.coerced):
+    # A start that names no job looks like a guess out of the run's id; that it has a writer tells them apart.
+    has_extras = run.attributes or run.coerced or (run.parent_run_id, run.status_detail) != (None, None)
+    if run.job_type and not has_extras:
         return connection.execute(_start_sql(names), values).rowcount == 1
     connection.execute("SAVEPOINT line")
     is_written = connection.execute(_start_sql(names), values).rowcount == 1
