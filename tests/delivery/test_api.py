@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import threading
 import time
 
@@ -331,6 +332,35 @@ def test_the_hooks_cost_the_agent_next_to_nothing_while_the_api_hangs(base, api,
     assert sorted(costs)[150] < 100e-6
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_and_its_parent_both_post(base, api, opened):
+    """Each over a connection of its own: on one, they would read each other's answers."""
+
+    def act(handler):
+        api.taken.append(api.requests[-1])
+        handler.answer(200)
+
+    api.always = act
+    sink = opened()
+    end(base, sink, "r1")
+    assert sink.telemetry_flush(5)
+
+    pid = os.fork()
+    if pid == 0:
+        base.writer = "w2"
+        sink.telemetry_forked(base.context())
+        end(base, sink, "r2")
+        is_done = sink.telemetry_flush(5)
+        sink.telemetry_close(1)
+        os._exit(0 if is_done else 1)
+    _, status = os.waitpid(pid, 0)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+    end(base, sink, "r3")
+    assert sink.telemetry_flush(5)
+    assert ["r1", "r2", "r3"] == api.runs
+
+
 def test_closing_is_prompt_while_the_api_hangs(base, api, opened):
     """Two seconds in all; the run is posted by the next process."""
     api.script = [api.hang]
@@ -349,7 +379,6 @@ def test_closing_is_prompt_while_the_api_hangs(base, api, opened):
 
 def test_no_descriptor_and_no_thread_is_left_behind(base, api, opened):
     """Opening, posting and closing again and again."""
-    import os
 
     def cycle(number):
         sink = opened()

@@ -194,7 +194,7 @@ def test_a_read_only_client_delivers_nothing_and_writes_nothing(base, far, opene
 
 
 def test_waking_costs_next_to_nothing(base, far, opened):
-    """Measured over many calls while the API is down: the caller pays a look at the clock."""
+    """While the API is down the caller pays a look at the clock, not a thread that wakes up, tries and fails."""
     delivery = opened(policy=RetryPolicy((60,), cap_s=60))
     far.fault = Retryable("down")
     end(base, delivery, "r1")
@@ -204,7 +204,8 @@ def test_waking_costs_next_to_nothing(base, far, opened):
 
     best = min(_cost_us(lambda: delivery.take(run)) for _ in range(5))
 
-    assert best < 5
+    # 0.6 us here; the bound leaves room for a machine that measures coverage, and none for starting a thread.
+    assert best < 30
     assert tries == far.tries
 
 
@@ -303,23 +304,25 @@ def test_a_refused_run_does_not_make_a_flush_fail(base, far, opened):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_runs_of_a_forked_child_and_of_its_parent_arrive_once_each(base, tmp_path, opened):
+@pytest.mark.parametrize("has_journal", [True, False])
+def test_runs_of_a_forked_child_and_of_its_parent_arrive_once_each(base, tmp_path, has_journal):
     """Either may deliver what the other wrote; neither repeats it. The child has a thread and a lock of its own."""
     taken = tmp_path / "taken"
+    context = base.context() if has_journal else base.context(journal_dir=None)
 
     def deliver(batch):
         with taken.open("a") as stream:
             stream.writelines(f"{item.record.run_id}\n" for item in batch)
 
     delivery = Delivery(deliver, policy=QUICK)
-    delivery.open(base.context())
+    delivery.open(context)
     end(base, delivery, "r1")
     assert delivery.flush(5)
 
     pid = os.fork()
     if pid == 0:
         base.writer = "w2"
-        delivery.forked(base.context())
+        delivery.forked(context)
         end(base, delivery, "r2")
         is_done = delivery.flush(5)
         delivery.close(1)
@@ -376,25 +379,6 @@ def test_a_fork_during_an_outage_leaves_the_parent_delivering(base, far, opened)
 
     assert delivery.flush(5)
     assert ["r1"] == far.taken
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_keeps_its_own_journal_too(base, far, opened):
-    """Without a shared journal the child writes to the one beside the cursor, through a descriptor of its own."""
-    context = base.context(journal_dir=None)
-    delivery = opened(context)
-    delivery.take(base.run("r1"))
-    delivery.flush(5)
-
-    pid = os.fork()
-    if pid == 0:
-        delivery.forked(context)
-        delivery.take(base.run("r2"))
-        os._exit(0)
-    os.waitpid(pid, 0)
-
-    assert delivery.flush(5)
-    assert ["r1", "r2"] == far.taken
 
 
 def test_a_state_directory_that_cannot_be_made_is_told_and_tried_again(base, far, opened):

@@ -271,6 +271,19 @@ def test_marks_of_files_that_are_gone_are_kept_a_while(journal):
     assert [gone[-1].name, f"events_{DAYS[0]}.ndjson"] == [mark.name for mark in marks[-2:]]
 
 
+def test_a_file_that_is_pruned_while_it_is_read_costs_nothing(journal):
+    """Its marks stay, without what stood before them."""
+    journal.add(DAYS[0], line(1))
+    journal.add(DAYS[1], line(2))
+    feed = journal.feed()
+    feed.read(10, EVERYTHING)
+
+    journal.file(DAYS[0]).unlink()
+
+    assert ["", ""] != [mark.tail for mark in feed.marks()]
+    assert [] == feed.read(10, EVERYTHING)
+
+
 def test_around_midnight_a_run_stays_in_order(journal, monkeypatch):
     """A line of the new day is not read before a line of the old day that was written before it."""
     journal.add(DAYS[0], line(1))

@@ -143,6 +143,46 @@ def test_a_refused_connection(post):
     assert "hidden" not in str(caught.value)
 
 
+def test_a_port_that_does_not_answer(post):
+    """Its queue is full, or a firewall drops what we send: told apart from a server that is slow."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+
+        with pytest.raises(Retryable, match="no connection in time"):
+            post(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout_s=0.2)
+
+        for one in waiting:
+            one.close()
+
+
+def test_a_header_that_cannot_be_sent_is_not_quoted(api, post):
+    """requests quotes what it refuses; options that come from elsewhere than a file may hold anything."""
+    with pytest.raises(Retryable, match=r"records: InvalidHeader$"):
+        post(api.url, headers={"X-Key": Secret("hidden\n")})
+
+
+def test_a_piece_that_comes_after_the_end_is_not_read():
+    """The moment counts, however ready the next byte is."""
+    from telemetry.sinks.http import _TimedReader
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.01)
+        reader = _TimedReader(ours)
+        theirs.sendall(b"x")
+        time.sleep(0.02)
+
+        with pytest.raises(TimeoutError):
+            reader.read(1)
+
+        reader.close()
+
+
 def test_a_name_that_does_not_exist(post):
     """The resolver's word, whatever it is here."""
     with pytest.raises(Retryable, match=r"http://no-such-host\.invalid/: \w+"):
