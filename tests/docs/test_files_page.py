@@ -3,10 +3,15 @@
 import json
 import re
 import sqlite3
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from telemetry import TelemetryClient, TelemetryConfig
 from telemetry.plugins import decode_line, encode_line
 from telemetry.plugins.lines import _READERS
 from telemetry.plugins.records import RunRecord
@@ -82,8 +87,6 @@ def test_history_is_whole(page):
 
 def test_view_has_what_the_page_says(tmp_path):
     """`runs` has every column of agent_runs and of run_extras."""
-    from telemetry import TelemetryClient
-
     with TelemetryClient(metrics_dir=tmp_path) as client, client.track_run("crawler"):
         pass
 
@@ -91,3 +94,53 @@ def test_view_has_what_the_page_says(tmp_path):
     found = [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
     connection.close()
     assert sorted((*COLUMNS, *EXTRA_COLUMNS)) == sorted(found)
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Take every run but those of the agent `poison`."""
+
+    def do_POST(self) -> None:
+        """Answer 200 or 422."""
+        is_poison = b"poison" in self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(422 if is_poison else 200)
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[str]:
+    """Return the URL of an API on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def named_as_on_the_page(path: Path, base_dir: Path) -> str:
+    """Return *path* below *base_dir* with words in the place of a day, a writer and a sink."""
+    name = re.sub(r"_\d{8}\.", "_YYYYMMDD.", path.relative_to(base_dir).as_posix())
+    return re.sub(r"/[0-9a-f]{12}\.json$", "/WRITER.json", name).replace("state/api", "state/SINK")
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+def test_every_file_is_told(has_journal, api, page, tmp_path):
+    """Whatever lies in a base directory with open, delivered and refused runs stands in the table of the page."""
+    table = re.findall(r"^\| (`.*?) \|", page(_PAGE).partition("## Journal")[0], re.MULTILINE)
+    sinks = {"api": {"url": api, "token": "t0ken"}} | ({"raw": {"type": "ndjson"}, "sqlite": {}} if has_journal else {})
+
+    told = set(re.findall(r"`([^`]+)`", " ".join(table)))
+    with TelemetryClient(TelemetryConfig(metrics_dir=tmp_path, sinks=sinks)) as client:
+        client.start_run("open")
+        for agent in ("good", "poison"):
+            with client.track_run(agent):
+                pass
+        client.flush(10)
+        found = {named_as_on_the_page(path, tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
+    assert set() == found - told
+    assert "state/SINK.dead.ndjson" in found
+    assert ("state/SINK/events_YYYYMMDD.ndjson" in found) is not has_journal
