@@ -1,10 +1,11 @@
-"""Turn a metric over time into a picture: points, a scale that people can read, rows of a terminal, or SVG."""
+"""Turn a metric over runs into a picture: points side by side, a scale that people can read, SVG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 
 from attrs import frozen
 
@@ -54,14 +55,11 @@ def _round_step(rough: float) -> float:
     return next(step * magnitude for step in _STEPS if step * magnitude >= rough * 0.999999)
 
 
-def columns_of(points: Sequence[Point], count: int) -> list[list[Point]]:
-    """Return *points*, in the order of their time, in up to *count* groups of the same length in time, some empty."""
-    first, last = points[0].at, points[-1].at
-    width = (last - first) / count or 1.0
-    columns: list[list[Point]] = [[] for _ in range(count)]
-    for point in points:
-        columns[min(count - 1, int((point.at - first) / width))].append(point)
-    return columns
+def columns_of(points: Sequence[Point], count: int) -> list[Sequence[Point]]:
+    """Return *points* in at most *count* groups of neighbours, all of nearly the same size and none empty."""
+    columns = min(count, len(points))
+    bounds = [number * len(points) // columns for number in range(columns + 1)]
+    return [points[start:end] for start, end in pairwise(bounds)]
 
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 900, 360, 80, 20, 44, 40
@@ -71,13 +69,15 @@ def svg_of(points: Sequence[Point], *, title: str, labels: Sequence[str], x_labe
     """
     Return a picture of *points* as SVG, with light and dark colours as the reader's system wants them.
 
+    Points stand at equal distances: runs come in bursts, and over time most of them would lie on one spot.
+
     Args:
         title: stands above it.
         labels: what to write at each tick of the scale, from the bottom.
         x_labels: what to write below the first and the last point.
     """
     scale = Scale.over([point.value for point in points])
-    places = [(_x(points, point), _y(scale, point.value)) for point in points]
+    places = [(_x(number, len(points)), _y(scale, point.value)) for number, point in enumerate(points)]
     parts = [_HEAD.format(title=escape(title), width=_WIDTH, height=_HEIGHT), _grid(scale, labels)]
     parts.append(f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>')
     parts += [_dot(point, x, y) for point, (x, y) in zip(points, places, strict=True)]
@@ -115,10 +115,8 @@ def _dot(point: Point, x: float, y: float) -> str:
     return f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="2.5"><title>{escape(point.label)}</title></circle>'
 
 
-def _x(points: Sequence[Point], point: Point) -> float:
-    span = points[-1].at - points[0].at
-    share = (point.at - points[0].at) / span if span else 0.5
-    return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+def _x(number: int, count: int) -> float:
+    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * (number / (count - 1) if count > 1 else 0.5)
 
 
 def _y(scale: Scale, value: float) -> float:

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     "sinks": Entry(_CARE, "List the sinks and how they are."),
     "plugins": Entry(_CARE, "List what is installed, and what is loaded of it."),
     "config": Entry(_CARE, "Show, check and begin the configuration."),
+    "outbox": Entry(_CARE, "See what remote sinks have delivered, and try again."),
     "doctor": Entry(_CARE, "Look for what is wrong with the telemetry itself."),
     "completion": Entry(_CARE, "Write the completion script of your shell."),
 }

@@ -79,15 +79,16 @@ class _Rich:
 
 
 @contextmanager
-def show_progress(screen: Screen, label: str, total: int) -> Iterator[Bar]:
+def show_progress(screen: Screen, label: str, total: int, *, is_silent: bool = False) -> Iterator[Bar]:
     """
     Lend a bar while the work goes on; it vanishes in the end.
 
     Args:
         label: a word for the work.
         total: how many steps it has.
+        is_silent: show nothing, for once.
     """
-    if not screen.is_live:
+    if is_silent or not screen.is_live:
         yield _Silent()
     elif find_spec("rich") is not None and screen.has_symbols:
         with _rich_bar(screen, label, total) as bar:

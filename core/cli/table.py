@@ -37,6 +37,7 @@ class Column(Generic[Row]):
         value: returns the plain value of a row, for pipes and files.
         cell: returns what the terminal shows of a row; without it the value in one line, in *style*.
         title: what the terminal calls it; the name when left out.
+        keeps_case: whether the title stands as it is.
         is_right: whether numbers line up at their last digit.
         least: columns that it may be cut to where space is short; None when it is never cut.
         rank: 0 for what is always shown; the highest goes first where space is short.
@@ -49,6 +50,7 @@ class Column(Generic[Row]):
     cell: Callable[[Row], Cell] | None = None
     style: str = ""
     title: str | None = None
+    keeps_case: bool = False
     is_right: bool = False
     least: int | None = None
     rank: int = 0
@@ -58,7 +60,8 @@ class Column(Generic[Row]):
     @property
     def heading(self) -> str:
         """The title as it stands over the column."""
-        return (self.title if self.title is not None else self.name.replace("_", " ")).upper()
+        title = self.title if self.title is not None else self.name.replace("_", " ")
+        return title if self.keeps_case else title.upper()
 
     def cell_of(self, row: Row) -> Cell:
         """Return what the terminal shows of *row*."""

@@ -50,11 +50,12 @@ def _tell_equal(screen: Screen, count: int) -> None:
 
 
 def _columns(left: RunRecord, right: RunRecord) -> list[Column[Difference]]:
+    first, second = short_id(left.run_id), short_id(right.run_id)
     return [
         Column(name="section", title="", value=lambda row: row.section, style="dim", rank=1),
         Column(name="name", title="what", value=lambda row: row.name, least=12),
-        Column(name="left", title=short_id(left.run_id), value=lambda row: row.left, cell=_left, least=12),
-        Column(name="right", title=short_id(right.run_id), value=lambda row: row.right, cell=_right, least=12),
+        Column(name="left", title=first, keeps_case=True, value=lambda row: row.left, cell=_left, least=12),
+        Column(name="right", title=second, keeps_case=True, value=lambda row: row.right, cell=_right, least=12),
         Column(name="change", value=lambda row: row.change, cell=_change, is_right=True),
         Column(name="share", title="", value=lambda row: row.share, cell=_share, is_right=True, rank=2),
     ]

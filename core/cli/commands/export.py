@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,7 +52,9 @@ def command(desk: Desk, /, what: str, form: str, out: Path | None, **filters: An
         raise Fault("runs and events have different columns", where="--format csv", cure=cure, code=Exit.USAGE)
     query = query_of(desk, filters, limit=None, oldest_first=True)
     total = sum(group["runs"] for group in desk.store.summary("status", query))
-    with show_progress(desk.screen, "exporting", total) as bar:
+    # A bar only where nothing else comes to the terminal: not between us and a pager.
+    is_quiet = out is None and not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    with show_progress(desk.screen, "exporting", total, is_silent=is_quiet) as bar:
         lines = lines_of(_records(desk, query, what, bar), form)
         size = _write_all(sys.stdout.buffer, lines) if out is None else _write_file(out, lines)
     if out is not None:

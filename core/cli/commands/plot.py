@@ -136,26 +136,24 @@ def _draw(screen: Screen, name: str, points: Sequence[Point]) -> None:
     scale = Scale.over([point.value for point in points], most_ticks=_HEIGHT // 2)
     labels = {_row_of(scale, tick): _told(name, tick) for tick in scale.ticks}
     margin = max(map(width_of, labels.values()))
-    columns = columns_of(points, min(screen.width - margin - 3, max(len(points) * 2, 20)))
+    columns = columns_of(points, screen.width - margin - 3)
     screen.say(screen.style(_title(name, points), "bold"))
     for row in range(_HEIGHT, -1, -1):
         label = screen.style(padded(labels.get(row, ""), margin, is_right=True), "dim")
         screen.say(f"{label}  {''.join(_mark(screen, scale, column, row) for column in columns)}".rstrip())
     first, last = _ends(screen, points)
     gap = len(columns) - width_of(first) - width_of(last)
-    screen.say(screen.style(f"{'':{margin}}  {first}{'':{max(gap, 1)}}{last}", "dim"))
+    told = f"{first}{'':{gap}}{last}" if gap > 0 else f"{first} {screen.symbol('arrow')} {last}"
+    screen.say(screen.style(f"{'':{margin}}  {told}", "dim"))
 
 
 def _row_of(scale: Scale, value: float) -> int:
     return round(scale.share(value) * _HEIGHT)
 
 
-def _mark(screen: Screen, scale: Scale, column: list[Point], row: int) -> str:
-    if not column:
-        return " "
-    # Each column shows its mean; a failed run among them colours it.
-    top = _row_of(scale, fmean(point.value for point in column))
-    if row > top:
+def _mark(screen: Screen, scale: Scale, column: Sequence[Point], row: int) -> str:
+    # A column that stands for several runs shows their mean; a failed one among them colours it.
+    if row > _row_of(scale, fmean(point.value for point in column)):
         return " "
     style = "failed" if any(point.is_failed for point in column) else "accent"
     return screen.style(screen.symbol("full") if row else screen.symbol("dash"), style)

@@ -55,7 +55,7 @@ def _catch_up(store: RunStore) -> None:
 
 
 def _column(number: int, name: str) -> Column[Row]:
-    return Column(name=name, title=name, value=lambda row: _readable(row[number]), least=12)
+    return Column(name=name, title=name, keeps_case=True, value=lambda row: _readable(row[number]), least=12)
 
 
 def _readable(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Look for what is wrong with the telemetry itself; nothing here is imported by agents."""
