@@ -14,7 +14,7 @@ from .file_lock import FileLock
 from .opening import Opened
 from .quarantine import set_aside
 from .transaction import Transaction
-from .turns import Turns
+from .turns import Turn, Turns
 
 __all__ = ["CHECKPOINT_BYTES", "Damaged", "Database", "Opened", "Transaction"]
 
@@ -56,7 +56,7 @@ class Database:
         self._looked_at = 0.0
         self._is_inherited = False
         self._is_parked = False
-        self._turns = Turns()
+        self._turns = Turns(clean_up=self.drop)
         forks.watch(self)
 
     def writing(self, wait_s: float) -> Transaction:
@@ -82,16 +82,16 @@ class Database:
         """Return a context that lends the connection for queries; other threads wait, so fetch and let go."""
         return Transaction(self, wait_s, is_writing=False)
 
-    def take(self, token: object, wait_s: float) -> None:
-        """Take the connection for the work named by *token*, *wait_s* seconds at most; `Transaction` calls it."""
-        if not self._turns.take(token, wait_s):
+    def take(self, turn: Turn, wait_s: float) -> None:
+        """Take the connection for *turn*, waiting *wait_s* seconds at most; `Transaction` calls it."""
+        if not self._turns.take(turn, wait_s):
             raise Retryable(f"{self.path} is in use by another thread of this process")
         if self._is_parked:
             raise Retryable(f"{self.path} is closed while this process forks")
 
-    def give_back(self, token: object) -> None:
-        """Let the next thread take the connection, if *token* has it."""
-        self._turns.give_back(token)
+    def give_back(self, turn: Turn | None) -> None:
+        """Let the next thread take the connection, if *turn* has it."""
+        self._turns.give_back(turn)
 
     def lock_file(self, wait_s: float) -> None:
         """Lock out the writers in our other processes; the connection must be taken."""
@@ -179,9 +179,9 @@ class Database:
             Retryable: a lock was not to be had within *wait_s* seconds.
             StoreError: the file cannot be renamed.
         """
-        token = object()
+        turn = Turn()
         try:
-            self.take(token, wait_s)
+            self.take(turn, wait_s)
             self.drop()
             self.lock_file(wait_s)
             found = opening.identity_of(self.path)
@@ -190,7 +190,7 @@ class Database:
             raise StoreError(f"{self.path} is damaged and cannot be set aside: {error}") from error
         finally:
             self._lock.close()
-            self.give_back(token)
+            self.give_back(turn)
 
     def park(self) -> None:
         """Close the connection because the process is about to fork; nobody opens it until `unpark()`."""
@@ -203,7 +203,7 @@ class Database:
     def renew(self) -> None:
         """Start anew in the child of a fork."""
         self._is_parked = False
-        self._turns = Turns()
+        self._turns = Turns(clean_up=self.drop)
         self._lock.close()
         if self._opened is not None:
             _inherited.append(self._opened)  # closing it would undo locks in books that are not ours
@@ -215,16 +215,16 @@ class Database:
 
     def _close(self, wait_s: float) -> bool:
         """Close what is open; return False when another thread is inside, whose connection stays open."""
-        token = object()
+        turn = Turn()
         try:
-            if not self._turns.take(token, wait_s):
+            if not self._turns.take(turn, wait_s):
                 return False
             if self._opened is not None:
                 # The last connection that closes writes the WAL back: that is a checkpoint, and wants the lock.
                 self._try_lock(wait_s)
             self.drop()
         finally:
-            self.give_back(token)
+            self.give_back(turn)
         return True
 
     def _try_lock(self, wait_s: float) -> bool:

@@ -12,7 +12,7 @@ from .commits import save_commit
 from .connection import CHECKPOINT_BYTES, Damaged, Database, Opened
 from .healing import Healer
 from .pending import Line, Pending
-from .turns import Turns
+from .turns import Turn, Turns
 from .writes import write_delivery, write_run
 
 __all__ = ["LONGEST_WAL", "Drain", "store"]
@@ -58,13 +58,13 @@ class Drain:
         Args:
             is_hurried: do not keep to the pauses between tries.
         """
-        token = object()
+        turn = Turn()
         try:
-            return self._work(is_hurried) if self._turns.take(token, 0.0) else _BUSY_PAUSE_S
+            return self._work(is_hurried) if self._turns.take(turn, 0.0) else _BUSY_PAUSE_S
         except Damaged as error:
             return self._set_aside(error)
         finally:
-            self._turns.give_back(token)
+            self._turns.give_back(turn)
 
     def help(self, wait_s: float) -> None:
         """
@@ -75,14 +75,14 @@ class Drain:
         """
         if self._retry_at > time.monotonic() or self._database.wal_bytes() >= LONGEST_WAL:
             return
-        token = object()
+        turn = Turn()
         try:
-            if self._turns.take(token, wait_s if len(self._pending) > _MANY else 0.0):
+            if self._turns.take(turn, wait_s if len(self._pending) > _MANY else 0.0):
                 self._drain(_HELPED, _HELP_WAIT_S)
         except (Retryable, StoreError):
             pass  # a try of 1 ms does not count as one: the worker meets the fault again, and deals with it
         finally:
-            self._turns.give_back(token)
+            self._turns.give_back(turn)
 
     def _work(self, is_hurried: bool) -> float | None:
         if len(self._pending):

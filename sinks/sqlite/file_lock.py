@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from pathlib import Path
 
 from filelock import lock_descriptor, unlock_descriptor
@@ -26,6 +27,7 @@ class FileLock:
         self.path = path
         self._descriptor: int | None = None
         self._may_be_held = False
+        self._closing: weakref.finalize[[int], FileLock] | None = None
 
     def acquire(self, wait_s: float) -> bool:
         """
@@ -34,13 +36,19 @@ class FileLock:
         Raises:
             OSError: the lock file cannot be opened.
         """
-        if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = self._open() if self._descriptor is None else self._descriptor
         self._may_be_held = True  # noted before: a KeyboardInterrupt may come between the lock and a note of it
-        if lock_descriptor(self._descriptor, blocking=False):
+        if lock_descriptor(descriptor, blocking=False):
             return True
-        self._may_be_held = self._wait(self._descriptor, time.monotonic() + wait_s)
+        self._may_be_held = self._wait(descriptor, time.monotonic() + wait_s)
         return self._may_be_held
+
+    def _open(self) -> int:
+        descriptor = self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        # A descriptor is a plain number: nobody would close it when a client is dropped without being closed.
+        self._closing = weakref.finalize(self, os.close, descriptor)
+        self._closing.atexit = False
+        return descriptor
 
     def _wait(self, descriptor: int, end: float) -> bool:
         # Short pauses first: a write holds the lock for 0.1 ms, and filelock's own 50 ms poll gave a p99 of 100 ms.
@@ -60,6 +68,6 @@ class FileLock:
 
     def close(self) -> None:
         """Release the lock and close its file; `acquire()` opens it anew."""
-        descriptor, self._descriptor, self._may_be_held = self._descriptor, None, False
-        if descriptor is not None:
-            os.close(descriptor)
+        self._descriptor, self._may_be_held = None, False
+        if self._closing is not None:
+            self._closing()
