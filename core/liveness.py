@@ -87,7 +87,7 @@ class Claim:
         """
         if self._descriptor is not None:
             return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(self.folder)
         draft = self.folder / f".{self.writer}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         _held[self.path.name] = self
@@ -143,6 +143,13 @@ class Claim:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        # mkdir(parents=True) would give the folders above the modes of the umask, and others could read them.
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def forget_all() -> None:

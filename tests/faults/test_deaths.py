@@ -249,6 +249,16 @@ def test_a_claim_is_gone_when_the_process_ends_well(tmp_path):
     assert [] == list((tmp_path / "state" / "live").iterdir())
 
 
+def test_only_the_owner_can_read_what_is_kept(tmp_path):
+    """Every folder is 0700 and every file 0600, whatever the umask."""
+    base_dir = tmp_path / "base"
+    process, _ = _born(base_dir, "import os; os.umask(0)\n" + START)
+    _buried(process)
+
+    paths = [base_dir, *base_dir.rglob("*")]
+    assert {(True, 0o700), (False, 0o600)} == {(path.is_dir(), path.stat().st_mode & 0o777) for path in paths}
+
+
 @pytest.mark.faults_long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("way", [*DEATHS, *LOOKING_DEAD])
