@@ -21,6 +21,7 @@ _VARYING = (
     (re.compile(r"\b[0-9a-f]{8}\b"), "<id or day>"),
     (re.compile(r"\b\d+(\.\d+)? ?(ms|s)\b"), "<duration>"),
     (re.compile(r"(?<=[\"'])[0-9a-f]{12}(?=[\"'])"), "<writer>"),
+    (re.compile(r"^( +host +)\S+$", re.MULTILINE), r"\1<host>"),
     (re.compile(r"[ \t]+"), " "),
     (re.compile(r" $", re.MULTILINE), ""),
 )
