@@ -199,7 +199,7 @@ class Bus:
     def _one_step(self, name: str, processor: Processor, record: Record) -> Record | None:
         result, failure = attempt(processor, record)
         if failure is None and (result is None or type(result) is type(record)):
-            return result  # type: ignore[no-any-return]
+            return result
         reason = type(failure).__name__ if failure is not None else f"returned {type(result).__name__}"
         _complaints.say(
             f"{name}:{reason}", "processor %s failed (%s); the record is kept without its content", name, reason

@@ -59,7 +59,7 @@ def replaced_by_notice(record: Record, processor: str, reason: str) -> Record:
     if isinstance(record, MetricsUpdate):
         return attrs.evolve(record, metrics=notice, fields={}, attributes={}, coerced=())
     if isinstance(record, RunRecord):
-        cleared = dict.fromkeys(_FREE_TEXTS)
+        cleared: dict[str, Any] = dict.fromkeys(_FREE_TEXTS)
         return attrs.evolve(record, metrics={}, attributes=notice, coerced=(), **cleared)
     if isinstance(record, CommitLink):
         return attrs.evolve(record, repo=None, branch=None, author=None, message=notice["_withheld"], coerced=())

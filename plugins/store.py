@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -10,6 +10,10 @@ from attrs import field, frozen
 from .records import RunEvent, RunRecord
 
 __all__ = ["RunQuery", "RunStore"]
+
+
+def _conditions(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(texts)
 
 
 @frozen(kw_only=True)
@@ -30,7 +34,7 @@ class RunQuery:
     limit: int | None = 20
     after: tuple[str, str] | None = None
     oldest_first: bool = False
-    where: Sequence[str] = field(default=(), converter=tuple)
+    where: tuple[str, ...] = field(default=(), converter=_conditions)
 
 
 @runtime_checkable
