@@ -36,6 +36,11 @@ class Progress:
         return self._hurried > self._answered
 
     @property
+    def has_question(self) -> bool:
+        """Whether somebody asked and was not answered yet."""
+        return self._asked > self._answered
+
+    @property
     def has_patient_waiter(self) -> bool:
         """Whether somebody waits until all is delivered."""
         return self._patient_waiters > 0

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 
 import pytest
 
@@ -71,6 +72,12 @@ def drained(pump):
         if pump.step() is None:
             return number
     raise AssertionError("it never ends")
+
+
+def settled_step(pump):
+    """Take the next step that does something after a wake."""
+    while 0 < (pause_s := pump.step()) <= 0.02:
+        time.sleep(pause_s)
 
 
 def test_what_is_written_after_the_start_is_delivered_in_order(base, far, pump):
@@ -285,16 +292,56 @@ def test_a_suspect_holds_up_nobody(base, far, pump):
     assert ["r1"] == far.taken
     assert one.rests_until > 0.0
 
-    assert one.hear()
     base.write_runs("r2")
-    one.step()
+    assert one.hear()
+    settled_step(one)
     assert ["r1", "r2"] == far.taken
 
     base.write_runs("r3")
     far.down = Retryable("down")
-    one.hear()
-    one.step()
+    assert one.hear()
+    settled_step(one)
     assert not one.hear()
+
+
+def test_it_leaves_the_agent_a_moment_before_it_works(base, far, pump):
+    """What woke it has just written a line and wants to go on; and what ends meanwhile goes along."""
+    one = pump()
+    base.write_runs("r1")
+
+    assert one.hear()
+    assert not one.hear()
+    assert 0 < one.step() <= 0.02
+    assert [] == far.taken
+
+    base.write_runs("r2")
+    settled_step(one)
+    assert ["r1", "r2"] == far.taken
+    assert one.hear()
+
+
+def test_who_asks_does_not_wait_for_that_moment(base, far, pump):
+    """And a line that is written after the answer wakes it anew."""
+    one = pump()
+    base.write_runs("r1")
+    one.hear()
+    one.progress.ask(is_hurried=False)
+
+    one.step()
+
+    assert ["r1"] == far.taken
+    assert one.hear()
+
+
+def test_it_stays_a_while_for_the_next_run(base, far, pump):
+    """Each new thread would cost the agent 0.1 ms; but who has delivered nothing has no reason to stay."""
+    one = pump()
+    assert one.step() is None
+
+    base.write_runs("r1")
+    assert 0.0 == one.step()
+    assert 5.0 == one.step()
+    assert one.step() is None
 
 
 def test_what_is_done_behind_a_suspect_is_not_repeated_by_the_next_process(base, far, pump):
