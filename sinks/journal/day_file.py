@@ -47,23 +47,22 @@ class DayFile:
             OSError: they are not in the file, or not whole; it names the path and the cure.
         """
         try:
-            self._append(lines)
+            end = os.lseek(self._descriptor, 0, os.SEEK_END)
+            is_torn = end != self._end and not self._is_whole(end)
+            if is_torn:
+                lines = b"\n" + lines
+            # One write for the whole: two writers on one file may interleave between two calls.
+            written = self._write(self._descriptor, lines)
+            self._is_behind = True
+            if written == len(lines):
+                self._end = end + written
+            else:
+                self._finish(lines, written, end + written)
         except OSError as error:
+            if error.filename is not None:
+                raise  # explained already, where a line that was cut is written anew
             raise explained(error, "append to the journal", self.path) from error
-
-    def _append(self, lines: bytes) -> None:
-        end = os.lseek(self._descriptor, 0, os.SEEK_END)
-        is_torn = end != self._end and not self._is_whole(end)
-        if is_torn:
-            lines = b"\n" + lines
-        # One write for the whole: two writers on one file may interleave between two calls.
-        written = self._write(self._descriptor, lines)
         self.mended += is_torn
-        self._is_behind = True
-        if written == len(lines):
-            self._end = end + written
-        else:
-            self._finish(lines, written, end + written)
 
     def _is_whole(self, end: int) -> bool:
         # The end is not where we left it: somebody else wrote, and may have died over it.
@@ -94,7 +93,7 @@ class DayFile:
         else:
             # Somebody wrote into the gap (a signal handler of ours, a process without the lock): our line is torn
             # there for good and is written anew; the lines before it are whole.
-            self._append(lines[lines.rfind(b"\n", 0, sure) + 1 :])
+            self.append(lines[lines.rfind(b"\n", 0, sure) + 1 :])
 
     def sync(self) -> None:
         """
@@ -107,25 +106,26 @@ class DayFile:
         """
         with self._gate:
             if self.fault is None and not self.is_closed:
-                self._sync_open()
+                self._syncing += 1
+                self._syncing_thread = threading.get_ident()
+                self._is_behind = False  # before the sync: it may miss what is written while it runs
+                try:
+                    self._disk.sync(self._descriptor)
+                    if not self._is_listed:
+                        self._list()
+                except OSError as error:
+                    self.fault = error
+                finally:
+                    self._syncing -= 1
+                    if self.is_closed:
+                        self._close_when_free()
         # Looked at afterwards: a signal handler's sync inside ours may have been the one that met the error.
         if self.fault is not None:
             raise explained(self.fault, "sync the journal", self.path) from self.fault
 
-    def _sync_open(self) -> None:
-        self._syncing += 1
-        self._syncing_thread = threading.get_ident()
-        self._is_behind = False  # before the sync: it may miss what is written while it runs
-        try:
-            self._disk.sync(self._descriptor)
-            if not self._is_listed:
-                self._disk.sync_directory(os.path.dirname(self.path))
-                self._is_listed = True
-        except OSError as error:
-            self.fault = error
-        finally:
-            self._syncing -= 1
-            self._close_when_free()
+    def _list(self) -> None:
+        self._disk.sync_directory(os.path.dirname(self.path))
+        self._is_listed = True
 
     @property
     def is_synced(self) -> bool:

@@ -66,7 +66,36 @@ class GroupCommit:
         if self._leader == me:
             # A signal handler interrupted the leader and logs: waiting for the leader would be waiting for itself.
             self._commit((line,))
-            return
+        elif self._expected > 1 or not self._committed_alone(line, me):
+            self._commit_with_others(line, me)
+
+    def _committed_alone(self, line: bytes, me: int) -> bool:
+        """Commit *line* if nobody leads; return whether that was so."""
+        # Nobody is about to come: without an entry and its lock an agent of one thread saves 3 us a line.
+        try:
+            with self._gate:
+                if self._leader is not None:
+                    return False
+                self._leader = me
+            self._commit((line,))
+            return True
+        finally:
+            # Also when ^C arrives between any two steps: a leader that is gone would hold up all others.
+            if self._leader == me:
+                self._leader = None
+                self._wake_newest()
+
+    def _wake_newest(self) -> None:
+        # The newest, because a signal handler's line is newer than the one of the thread that it interrupted, and
+        # only the handler can run.
+        try:
+            newest = self._queue[-1]
+        except IndexError:
+            return  # nobody waits, or a new leader has taken them all
+        self._expected = max(self._expected, len(self._queue))
+        newest.wake()
+
+    def _commit_with_others(self, line: bytes, me: int) -> None:
         entry = _Entry(line)
         self._queue.append(entry)
         self._see_through(entry, me)
@@ -81,8 +110,7 @@ class GroupCommit:
                 else:
                     entry.wait()
             finally:
-                # Also when ^C arrives between any two steps: a leader that is gone would hold up all others.
-                if self._leader == me:
+                if self._leader == me:  # ^C, as above
                     self._leader = None
 
     def _takes_lead(self, me: int) -> bool:
@@ -124,9 +152,6 @@ class GroupCommit:
 
     def _hand_over(self, group: Sequence[_Entry]) -> None:
         self._leader = None
-        # The newest, because a signal handler's line is newer than the one of the thread that it interrupted, and
-        # only the handler can run. It is woken first: its sync runs while the others wake up.
-        if self._queue:
-            self._queue[-1].wake()
+        self._wake_newest()  # first: its sync runs while the others wake up
         for entry in group:
             entry.wake()

@@ -52,17 +52,17 @@ def _queued(group: GroupCommit, count: int) -> Callable[[], bool]:
     return lambda: len(group._queue) == count
 
 
-class Gate:
+class StoppedOnce:
     """A commit that stops at its first call until it is let on, and fails when it is told to."""
 
     def __init__(self, error: BaseException | None = None) -> None:
-        self.groups: list[Sequence[bytes]] = []
+        self.groups: list[list[bytes]] = []
         self.is_inside = threading.Event()
         self.go_on = threading.Event()
         self._error = error
 
     def __call__(self, lines: Sequence[bytes]) -> None:
-        self.groups.append(lines)
+        self.groups.append(list(lines))
         if len(self.groups) == 1:
             self.is_inside.set()
             self.go_on.wait(20)
@@ -70,7 +70,7 @@ class Gate:
                 raise self._error
 
 
-def _crowd_behind(gate: Gate, *lines: bytes) -> Crowd:
+def _crowd_behind(gate: StoppedOnce, *lines: bytes) -> Crowd:
     """Let `first` be in the middle of its commit and *lines* wait behind it; then let it go on."""
     group = GroupCommit(gate)
     crowd = Crowd(group)
@@ -96,7 +96,7 @@ def test_one_line_is_committed_in_the_callers_thread():
 
 def test_lines_that_wait_are_committed_together_and_in_order():
     """Seven lines that came during one sync are one write and one sync more."""
-    gate, lines = Gate(), [b"%d" % n for n in range(7)]
+    gate, lines = StoppedOnce(), [b"%d" % n for n in range(7)]
 
     crowd = _crowd_behind(gate, *lines)
 
@@ -106,7 +106,7 @@ def test_lines_that_wait_are_committed_together_and_in_order():
 
 def test_an_error_reaches_each_line_of_its_group_and_no_other():
     """Each thread gets an error of its own, with number, text and path; the next group is tried anew."""
-    gate = Gate(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/place"))
+    gate = StoppedOnce(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/place"))
 
     crowd = _crowd_behind(gate, b"a", b"b")
 
@@ -119,7 +119,7 @@ def test_an_error_reaches_each_line_of_its_group_and_no_other():
 def test_all_of_a_group_are_told_of_its_error():
     """The second group fails as a whole: nobody in it takes its line for safe."""
 
-    class SecondFails(Gate):
+    class SecondFails(StoppedOnce):
         def __call__(self, lines: Sequence[bytes]) -> None:
             super().__call__(lines)
             if len(self.groups) == 2:
@@ -151,10 +151,11 @@ def test_a_signal_handler_inside_the_leader_commits_at_once():
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
 def test_an_interrupted_leader_leaves_the_others_to_the_next_one(error):
     """^C ends the call of the thread that it hit; all the other lines are committed, and so are later ones."""
-    gate = Gate(error)
+    gate = StoppedOnce(error)
     group = GroupCommit(gate)
     crowd = Crowd(group)
     group._queue.append(group_commit._Entry(b"of another thread"))
+    group._expected = 2
 
     crowd.send(b"first")
     gate.is_inside.wait(20)
@@ -172,6 +173,7 @@ def test_an_interrupted_leader_leaves_the_others_to_the_next_one(error):
 def test_a_leader_that_is_interrupted_before_it_leads_holds_up_nobody(monkeypatch):
     """^C may arrive between any two steps."""
     group = GroupCommit(lambda lines: None)
+    group._expected = 2
 
     def interrupted(entry: object) -> None:
         raise KeyboardInterrupt
@@ -189,7 +191,7 @@ def test_a_leader_that_is_interrupted_before_it_leads_holds_up_nobody(monkeypatc
 
 def test_a_thread_that_does_not_wake_up_holds_up_nobody(monkeypatch):
     """The one that was woken to lead sits in a signal handler: after a moment another one leads."""
-    gate = Gate()
+    gate = StoppedOnce()
     woken: list[bytes] = []
     wake = group_commit._Entry.wake
 
@@ -208,7 +210,7 @@ def test_a_thread_that_does_not_wake_up_holds_up_nobody(monkeypatch):
 
 def test_the_newest_waiting_thread_leads_next(monkeypatch):
     """Of one thread that waits twice, in a handler and below it, only the newer one can run."""
-    gate = Gate()
+    gate = StoppedOnce()
     group = GroupCommit(gate)
     leaders: list[bytes] = []
     lead = group._lead
@@ -224,7 +226,19 @@ def test_the_newest_waiting_thread_leads_next(monkeypatch):
     gate.go_on.set()
     crowd.wait()
 
-    assert [b"first", b"c"] == leaders
+    assert [b"c"] == leaders
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "Input/output error")])
+def test_a_lone_leader_that_fails_holds_up_nobody(error):
+    """It goes without a queue of its own; who came meanwhile is woken, and its error is its own."""
+    gate = StoppedOnce(error)
+
+    crowd = _crowd_behind(gate, b"a", b"b")
+
+    assert error is crowd.outcomes.pop(b"first")
+    assert {b"a": None, b"b": None} == crowd.outcomes
+    assert [[b"first"], [b"a", b"b"]] == gate.groups
 
 
 def test_ringing_twice_does_no_harm(monkeypatch):
