@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +11,11 @@ from attrs import frozen
 
 from .plugged import plugged_commands
 
-__all__ = ["COMMANDS", "DeskCommand", "Entry", "LazyGroup"]
+__all__ = ["COMMANDS", "COMPLETION_VARIABLE", "PROGRAM", "DeskCommand", "Entry", "LazyGroup", "call"]
+
+PROGRAM = "telemetry"
+COMPLETION_VARIABLE = "_TELEMETRY_COMPLETE"
+"""By this shells ask for completions."""
 
 
 @frozen
@@ -40,6 +44,7 @@ COMMANDS: Mapping[str, Entry] = {
     "plugins": Entry(_CARE, "List what is installed, and what is loaded of it."),
     "config": Entry(_CARE, "Show, check and begin the configuration."),
     "outbox": Entry(_CARE, "See what remote sinks have delivered, and try again."),
+    "verify": Entry(_CARE, "Say whether every record is there."),
     "doctor": Entry(_CARE, "Look for what is wrong with the telemetry itself."),
     "completion": Entry(_CARE, "Write the completion script of your shell."),
 }
@@ -109,6 +114,21 @@ class LazyGroup(click.Group):
         if plugged:
             with formatter.section(_PLUGGED):
                 formatter.write_dl([(name.ljust(width), command.get_short_help_str(60)) for name, command in plugged])
+
+
+def call(root: click.Command, arguments: Sequence[str], desk: Any) -> int:
+    """
+    Run one command line and return its exit code.
+
+    Not by way of click's own `main()`, which ends the process itself when a pipe is closed. What a command raises
+    passes.
+    """
+    try:
+        with root.make_context(PROGRAM, list(arguments), obj=desk) as ctx:
+            result = root.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code  # of --help and --version
+    return result if isinstance(result, int) else 0
 
 
 def _nearest(word: str, names: list[str]) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from click.shell_completion import shell_complete
 
 from ...plugins.errors import TelemetryError
 from .desk import Desk
 from .faults import Exit, Fault, fault_of, report
-from .group import LazyGroup
+from .group import COMPLETION_VARIABLE, PROGRAM, LazyGroup, call
 from .screen import Screen, screen_for
 
 __all__ = ["cli", "main", "run"]
@@ -34,7 +35,7 @@ _NARROW_HELP = 100
     default="auto",
     help="When to use colours; NO_COLOR and FORCE_COLOR count for auto.",
 )
-@click.version_option(package_name="local-telemetry", prog_name="telemetry", message="%(prog)s %(version)s")
+@click.version_option(package_name="local-telemetry", prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config_path: Path | None, base_dir: Path | None, color: str) -> None:
     """
@@ -59,14 +60,17 @@ def run(arguments: Sequence[str], desk: Desk | None = None) -> int:
     """
     screen = desk.screen if desk is not None else screen_for()
     try:
-        result = cli.main(list(arguments), prog_name="telemetry", obj=desk, standalone_mode=False)
+        code = call(cli, arguments, desk)
         screen.out.flush()
-        return result if isinstance(result, int) else Exit.OK
+        return code
     except BrokenPipeError:
         _leave_pipe(screen)
         return Exit.OK
     except (KeyboardInterrupt, click.Abort):
         return _INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        screen.tell(error.format_message())
+        return Exit.USAGE
     except (click.ClickException, Fault, TelemetryError, OSError) as error:
         return _failed(screen, error)
 
@@ -88,4 +92,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # What the terminal cannot write comes out as an escape: a strange letter in a name must not end the list.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO does not tell of it
+    instruction = os.environ.get(COMPLETION_VARIABLE)
+    if instruction:
+        sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETION_VARIABLE, instruction))
     sys.exit(run(sys.argv[1:]))

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .letters import one_line
+from .letters import one_line, width_of
 from .run_view import STATUSES_IN_ORDER
 from .screen import Screen
 from .table import Cell, Column, table_lines
@@ -66,22 +66,34 @@ class Overview:
 
 def overview_lines(screen: Screen, overview: Overview) -> Iterator[str]:
     """Yield the lines: one for all runs, then a table of the groups."""
-    yield _headline(screen, overview)
+    yield from _headline(screen, overview)
     if any(overview.days):
         yield f"{screen.sparkline(list(overview.days))}  {screen.style(f'the last {len(overview.days)} days', 'dim')}"
     yield ""
     yield from table_lines(screen, group_columns(screen, overview), overview.groups)
 
 
-def _headline(screen: Screen, overview: Overview) -> str:
+def _headline(screen: Screen, overview: Overview) -> Iterator[str]:
+    line, used = [], 0
+    for text, style in _headline_parts(screen, overview):
+        if used + width_of(text) > screen.width:
+            yield "   ".join(line)
+            line, used = [], 0
+        line.append(screen.style(text, style))
+        used += width_of(text) + 3
+    yield "   ".join(line)
+
+
+def _headline_parts(screen: Screen, overview: Overview) -> Iterator[tuple[str, str]]:
     counts = overview.counts
-    parts = [screen.style(plural(overview.total, "run"), "bold")]
-    parts += [screen.style(f"{screen.symbol(s)} {counts[s]:,} {s}", s) for s in STATUSES_IN_ORDER if counts[s]]
+    yield plural(overview.total, "run"), "bold"
+    for status in STATUSES_IN_ORDER:
+        if counts[status]:
+            yield f"{screen.symbol(status)} {counts[status]:,} {status}", status
     if counts["failed"]:
-        parts.append(f"{percent_text(overview.failure_rate)} failed")
+        yield f"{percent_text(overview.failure_rate)} failed", ""
     if overview.pending:
-        parts.append(f"{count_text(overview.pending)} to post")
-    return "   ".join(parts)
+        yield f"{count_text(overview.pending)} to post", ""
 
 
 def group_columns(screen: Screen, overview: Overview) -> list[Column[Group]]:

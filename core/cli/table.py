@@ -40,7 +40,7 @@ class Column(Generic[Row]):
         keeps_case: whether the title stands as it is.
         is_right: whether numbers line up at their last digit.
         least: columns that it may be cut to where space is short; None when it is never cut.
-        rank: 0 for what is always shown; the highest goes first where space is short.
+        rank: the highest goes first where space is short, and of equal ones the last.
         is_shown: whether it stands in tables.
         is_piped: whether it stands in pipes and files.
     """
@@ -92,10 +92,15 @@ def table_lines(screen: Screen, columns: Sequence[Column[Row]], rows: Iterable[R
         return
     fitted = _fit(shown, first, screen.width - indent)
     margin = " " * indent
-    heading = [padded(each.column.heading, each.width, is_right=each.column.is_right) for each in fitted]
-    yield margin + screen.style(_line(heading), "head")
+    heading = _line([_headed(screen, each) for each in fitted])
+    yield margin + screen.style(heading, "head")
     for cells in chain(first, ([column.cell_of(row) for column in shown] for row in stream)):
         yield margin + _line([_shown(screen, each, cells[each.number]) for each in fitted])
+
+
+def _headed(screen: Screen, fitted: _Fitted[Row]) -> str:
+    text = screen.cut(fitted.column.heading, fitted.width)
+    return padded(text, fitted.width, is_right=fitted.column.is_right)
 
 
 def _line(parts: list[str]) -> str:
@@ -116,14 +121,14 @@ def _fit(columns: Sequence[Column[Row]], cells: list[list[Cell]], width: int) ->
         widest = max(width_of(row[number].text) for row in cells)
         if widest:
             fitted.append(_Fitted(column, number, max(widest, width_of(column.heading))))
-    while len(fitted) > 1 and _least_total(fitted) > width and any(f.column.rank for f in fitted):
-        fitted.remove(max(fitted, key=lambda f: f.column.rank))
+    while len(fitted) > 1 and _least_total(fitted) > width:
+        fitted.remove(max(fitted, key=lambda each: (each.column.rank, each.number)))
     _shrink(fitted, width)
     return fitted
 
 
 def _least_total(fitted: list[_Fitted[Row]]) -> int:
-    return sum(_least(f) for f in fitted) + _GAP * (len(fitted) - 1)
+    return sum(_least(each) for each in fitted) + _GAP * (len(fitted) - 1)
 
 
 def _least(fitted: _Fitted[Row]) -> int:
@@ -132,9 +137,9 @@ def _least(fitted: _Fitted[Row]) -> int:
 
 def _shrink(fitted: list[_Fitted[Row]], width: int) -> None:
     """Take one column of width after the other from what is widest and may be cut, until all fits."""
-    excess = sum(f.width for f in fitted) + _GAP * (len(fitted) - 1) - width
+    excess = sum(each.width for each in fitted) + _GAP * (len(fitted) - 1) - width
     for _ in range(excess):
-        candidates = [f for f in fitted if f.column.least is not None and f.width > f.column.least]
+        candidates = [each for each in fitted if each.column.least is not None and each.width > each.column.least]
         if not candidates:
             return
-        max(candidates, key=lambda f: f.width).width -= 1
+        max(candidates, key=lambda each: each.width).width -= 1

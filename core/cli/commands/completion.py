@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from ..desk import Desk
-from ..group import DeskCommand
+from ..group import COMPLETION_VARIABLE, PROGRAM, DeskCommand
 
 __all__ = ["command"]
 
@@ -25,7 +25,7 @@ def command(ctx: click.Context, shell: str) -> None:
     root = ctx.find_root()
     completion = get_completion_class(shell)
     assert completion is not None  # click brings all three
-    script = completion(root.command, {}, "telemetry", "_TELEMETRY_COMPLETE").source()
+    script = completion(root.command, {}, PROGRAM, COMPLETION_VARIABLE).source()
     desk = ctx.find_object(Desk)
     assert desk is not None  # main() has put it there
     desk.screen.say(script)

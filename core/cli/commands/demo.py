@@ -11,7 +11,7 @@ from ...demo.sample import Section, chosen_sections, standard_library
 from ...demo.scenario import Outcome, play
 from ..desk import Desk
 from ..faults import Exit, Fault
-from ..group import DeskCommand
+from ..group import DeskCommand, call
 from ..letters import padded
 from ..listing import output_options, write_one
 from ..progress import show_progress
@@ -122,7 +122,7 @@ def _call(ctx: click.Context, desk: Desk, *arguments: str) -> None:
     screen = desk.screen
     screen.say()
     screen.say(f"{screen.style('$', 'dim')} {screen.style(' '.join(('telemetry', *options, *arguments)), 'bold')}")
-    root.main([*arguments], prog_name="telemetry", obj=desk, standalone_mode=False)
+    call(root, arguments, desk)
 
 
 def _show_places(desk: Desk) -> None:

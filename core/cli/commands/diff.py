@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
 
 import click
 
@@ -13,7 +15,7 @@ from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..screen import Screen
 from ..table import Cell, Column
-from ..words import duration_text, number_text, plural, short_id, value_text
+from ..words import clock_text, duration_text, number_text, plural, short_id, value_text
 
 __all__ = ["command"]
 
@@ -35,7 +37,7 @@ def command(desk: Desk, /, left: str, right: str, is_all: bool, form: str | None
     runs = desk.find_run(left), desk.find_run(right)
     found = list(compared(*runs, *(_event_counts(desk, run) for run in runs)))
     shown = [difference for difference in found if is_all or not difference.is_equal]
-    write_list(screen, form, _columns(*runs), shown, Difference.to_dict)
+    write_list(screen, form, _columns(*runs, screen.now()), shown, Difference.to_dict)
     if is_table(screen, form):
         _tell_equal(screen, len(found) - len(shown))
 
@@ -49,34 +51,38 @@ def _tell_equal(screen: Screen, count: int) -> None:
         screen.say(screen.style(f"{plural(count, 'value')} equal in both: --all", "dim"))
 
 
-def _columns(left: RunRecord, right: RunRecord) -> list[Column[Difference]]:
+def _columns(left: RunRecord, right: RunRecord, now: datetime) -> list[Column[Difference]]:
     first, second = short_id(left.run_id), short_id(right.run_id)
     return [
         Column(name="section", title="", value=lambda row: row.section, style="dim", rank=1),
         Column(name="name", title="what", value=lambda row: row.name, least=12),
-        Column(name="left", title=first, keeps_case=True, value=lambda row: row.left, cell=_left, least=12),
-        Column(name="right", title=second, keeps_case=True, value=lambda row: row.right, cell=_right, least=12),
+        Column(
+            name="left", title=first, keeps_case=True, value=lambda row: row.left, cell=_side("left", now), least=12
+        ),
+        Column(
+            name="right", title=second, keeps_case=True, value=lambda row: row.right, cell=_side("right", now), least=12
+        ),
         Column(name="change", value=lambda row: row.change, cell=_change, is_right=True),
         Column(name="share", title="", value=lambda row: row.share, cell=_share, is_right=True, rank=2),
     ]
 
 
-def _left(row: Difference) -> Cell:
-    return Cell(_shown(row, row.left), row.left if row.name == "status" else "")
+def _side(name: str, now: datetime) -> Callable[[Difference], Cell]:
+    def cell(row: Difference) -> Cell:
+        value = getattr(row, name)
+        return Cell(_shown(row.name, value, now), str(value) if row.name == "status" else "")
+
+    return cell
 
 
-def _right(row: Difference) -> Cell:
-    return Cell(_shown(row, row.right), row.right if row.name == "status" else "")
-
-
-def _shown(row: Difference, value: object) -> str:
+def _shown(name: str, value: object, now: datetime) -> str:
     if value is None:
         return ""
-    return duration_text(row_ms) if (row_ms := _milliseconds(row, value)) is not None else value_text(value)
-
-
-def _milliseconds(row: Difference, value: object) -> float | None:
-    return value if row.name.endswith("_ms") and isinstance(value, int | float) else None
+    if name.endswith("_time") and isinstance(value, str):
+        return clock_text(value, now)
+    if name.endswith("_ms") and isinstance(value, int | float):
+        return duration_text(value)
+    return value_text(value)
 
 
 def _change(row: Difference) -> Cell:

@@ -29,6 +29,7 @@ __all__ = ["command"]
 
 _DURATION = "duration_ms"
 _HEIGHT = 10
+_UNITS_MS = (1.0, 1000.0, 60_000.0, 3_600_000.0, 86_400_000.0)
 _EXAMPLES = (
     ("telemetry plot duration --agent nightly --since 30d", "how long the runs of one agent took"),
     ("telemetry plot cost_usd --out cost.svg", "what runs cost, as a picture for a browser"),
@@ -110,12 +111,19 @@ def _columns() -> list[Column[Point]]:
 
 
 def _write_svg(screen: Screen, out: Path, name: str, points: Sequence[Point]) -> None:
-    scale = Scale.over([point.value for point in points])
+    scale = _scale(name, points, most_ticks=5)
     first, last = _ends(screen, points)
     named = [evolve(point, label=f"{point.label}: {_told(name, point.value)}") for point in points]
     labels = [_told(name, tick) for tick in scale.ticks]
-    out.write_text(svg_of(named, title=_title(name, points), labels=labels, x_labels=(first, last)), "utf-8")
+    out.write_text(svg_of(named, scale, title=_title(name, points), labels=labels, x_labels=(first, last)), "utf-8")
     screen.tell(f"{out}: {plural(len(points), 'point')}")
+
+
+def _scale(name: str, points: Sequence[Point], *, most_ticks: int) -> Scale:
+    values = [point.value for point in points]
+    largest = max(values)
+    units = [unit for unit in _UNITS_MS if unit <= largest] if name.endswith("_ms") else []
+    return Scale.over(values, most_ticks=most_ticks, unit=max(units, default=1.0))
 
 
 def _told(name: str, value: float) -> str:
@@ -133,7 +141,7 @@ def _ends(screen: Screen, points: Sequence[Point]) -> tuple[str, str]:
 
 
 def _draw(screen: Screen, name: str, points: Sequence[Point]) -> None:
-    scale = Scale.over([point.value for point in points], most_ticks=_HEIGHT // 2)
+    scale = _scale(name, points, most_ticks=_HEIGHT // 2)
     labels = {_row_of(scale, tick): _told(name, tick) for tick in scale.ticks}
     margin = max(map(width_of, labels.values()))
     columns = columns_of(points, screen.width - margin - 3)
