@@ -46,6 +46,16 @@ class WriterAccount:
         """Whether no number is missing or doubled."""
         return not self.missing and not self.doubled
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the account as plain values; at most 1,000 numbers of a kind are named."""
+        return {
+            "writer": self.writer,
+            "records": self.records,
+            "highest": self.highest,
+            "missing": sorted(self.missing)[:_MOST_NAMED],
+            "doubled": sorted(self.doubled)[:_MOST_NAMED],
+        }
+
 
 @frozen
 class Findings:
@@ -69,19 +79,6 @@ class Findings:
     def is_complete(self) -> bool:
         """Whether nothing is missing, doubled or astray; what waits for delivery is not lost."""
         return all(writer.is_complete for writer in self.writers) and not self.runs_astray and not self.events_astray
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the findings as plain values; of each writer at most 1,000 numbers are named."""
-        return {
-            "complete": self.is_complete,
-            "writers": [_as_dict(writer) for writer in self.writers],
-            "unnumbered": self.unnumbered,
-            "runs": self.runs,
-            "events": self.events,
-            "runs_astray": dict(self.runs_astray),
-            "events_astray": self.events_astray,
-            "undelivered": dict(self.undelivered),
-        }
 
 
 @define
@@ -140,13 +137,3 @@ def _astray(runs: Mapping[str, RunRecord], store: RunStore) -> Iterator[tuple[st
 def _undelivered(ledger: _Ledger, sink: str) -> int:
     known = ledger.delivered.get(sink, set())
     return sum(1 for run in ledger.runs.values() if not run.is_running and run.run_id not in known)
-
-
-def _as_dict(writer: WriterAccount) -> dict[str, Any]:
-    return {
-        "writer": writer.writer,
-        "records": writer.records,
-        "highest": writer.highest,
-        "missing": sorted(writer.missing)[:_MOST_NAMED],
-        "doubled": sorted(writer.doubled)[:_MOST_NAMED],
-    }

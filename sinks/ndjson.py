@@ -12,11 +12,11 @@ from ..plugins.context import SinkContext
 from ..plugins.errors import StoreError
 from ..plugins.hookspecs import hookimpl
 from ..plugins.lines import encode_line
-from ..plugins.records import DeliveryReport, MetricsUpdate, RunEvent, RunRecord
+from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 from .journal.writer import FSYNC_MODES, Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from ..plugins.store import RunStore
     from .journal.following import Follower
@@ -66,6 +66,14 @@ class NdjsonSink:
         from .journal.following import Follower
 
         return Follower(self.journal_directory(context.ndjson_dir), kinds)
+
+    def read_journal(self, context: SinkContext) -> Iterator[Record]:
+        """Yield every record of the journal in its order; writes nothing, and the sink need not be open."""
+        from .journal import journal_files, read_records
+
+        for file in journal_files(self.journal_directory(context.ndjson_dir)):
+            for found in read_records(file):
+                yield found.record
 
     @hookimpl
     def telemetry_open(self, context: SinkContext) -> None:

@@ -1,0 +1,88 @@
+"""`telemetry verify` says exactly what is missing and doubled: its answer equals an oracle's after every chaos."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from victims import massacre
+
+from telemetry import TelemetryClient
+from telemetry.core.verify import WriterAccount
+
+
+RUN = "import sys; from telemetry.core.cli.main import main; main()"
+
+
+@given(st.lists(st.integers(1, 60)))
+def test_an_account_equals_counting(numbers):
+    """In whatever order numbers come, missing and doubled are those that counting finds."""
+    account = WriterAccount("writer")
+
+    for number in numbers:
+        account.take(number)
+
+    counts = Counter(numbers)
+    assert set(range(1, max(numbers, default=0) + 1)) - set(numbers) == account.missing
+    assert {number for number, count in counts.items() if count > 1} == account.doubled
+
+
+def _verified(base_dir: Path) -> tuple[int, list[dict[str, Any]]]:
+    command = [sys.executable, "-c", RUN, "--base-dir", str(base_dir), "verify", "--json"]
+    done = subprocess.run(command, env=os.environ, capture_output=True, text=True, check=False)
+    return done.returncode, json.loads(done.stdout)
+
+
+def _recorded(base_dir: Path) -> Path:
+    with TelemetryClient(base_dir=base_dir) as client:
+        for _ in range(5):
+            with client.track_run("agent", "job") as run:
+                for number in range(10):
+                    run.log_event("count", {"number": number})
+    (file,) = (base_dir / "raw").glob("*.ndjson")
+    return file
+
+
+def test_a_whole_journal_is_complete(tmp_path):
+    """One writer, 60 records: complete, exit code 0."""
+    _recorded(tmp_path)
+
+    code, writers = _verified(tmp_path)
+
+    assert (0, [(60, [], [])]) == (code, [(w["records"], w["missing"], w["doubled"]) for w in writers])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_that_somebody_took_or_copied_are_named(tmp_path, seed):
+    """Lines deleted from or doubled in the journal: the very numbers are named, exit code 1."""
+    dice = random.Random(seed)
+    file = _recorded(tmp_path)
+    lines = file.read_bytes().splitlines(keepends=True)
+    # The last line of the writer stays: nothing tells that a writer wrote more than what is there.
+    gone, copied = dice.sample(range(len(lines) - 1), 4), dice.sample(range(len(lines)), 3)
+    file.write_bytes(b"".join(line * (0 if at in gone else 2 if at in copied else 1) for at, line in enumerate(lines)))
+
+    code, (writer,) = _verified(tmp_path)
+
+    assert 1 == code
+    assert sorted(at + 1 for at in gone) == writer["missing"]
+    assert sorted(at + 1 for at in set(copied) - set(gone)) == writer["doubled"]
+
+
+def test_after_a_massacre_all_is_accounted_for(tmp_path):
+    """12 writers killed at random moments: whatever was acknowledged is there, so no number is missing."""
+    victims = list(massacre(tmp_path, kills=12, at_once=4, seed=3))
+
+    code, writers = _verified(tmp_path)
+
+    assert (0, []) == (code, [w for w in writers if w["missing"] or w["doubled"]])
+    assert len(victims) < len(writers)
