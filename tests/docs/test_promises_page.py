@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_LINK = re.compile(r"\[`(test_\w+)`\]\(\.\./\.\./(tests/[\w/.]+\.py)\)")
+_LINK = re.compile(r"\[([\w ]+)\]\(\.\./\.\./(tests/[\w/.]+\.py)\)")
 _NAMED = re.compile(r"`(tests/[\w/.]+\.py)::(test_\w+)`")
 _NOT_YET = "## Not yet proved\n"
 
@@ -15,6 +15,11 @@ def names_of_tests_in(path: Path) -> set[str]:
     """Return the names of the tests in the module at *path*."""
     tree = ast.parse(path.read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def proofs_in(row: str) -> list[tuple[str, str]]:
+    """Return test and module of each proof in a *row*; the words of a link are the name of the test."""
+    return [(f"test_{words.replace(' ', '_')}", module) for words, module in _LINK.findall(row)]
 
 
 def rows_of(text: str) -> list[str]:
@@ -40,7 +45,7 @@ def test_every_proof_exists(promises, root):
     missing = [
         f"{module}::{name}"
         for row in promises
-        for name, module in _LINK.findall(row)
+        for name, module in proofs_in(row)
         if not (root / module).is_file() or name not in names_of_tests_in(root / module)
     ]
 
@@ -60,8 +65,8 @@ def test_every_rule_of_the_architecture_exists(page, root):
 def test_long_tests_are_marked_as_long(promises, root):
     """A row says "long" if, and only if, one of its tests is left out of the normal run."""
     for row in promises:
-        names = {name for name, _ in _LINK.findall(row)}
-        modules = {module for _, module in _LINK.findall(row)}
+        names = {name for name, _ in proofs_in(row)}
+        modules = {module for _, module in proofs_in(row)}
         is_long = any(names & long_tests_in(root / module) for module in modules)
         assert is_long == ("(long)" in row), row
 
