@@ -100,6 +100,9 @@ def _if_option(match: _Match) -> str:
 
 def _unless_spared(match: _Match) -> str:
     value = match["value"]
+    if match.groupdict().get("quote"):
+        is_closing = value.lstrip()[:1] in (")", "]", "}", ",", ";", "")  # `"Cookie:")` ends there and says nothing
+        return match[0] if is_closing or _PLACEHOLDER.fullmatch(value) else _behind(match)
     if value[0] not in "\"'":
         return match[0] if _is_spared(match) else _behind(match)
     if _PLACEHOLDER.fullmatch(value, 1, len(value) - 1):
@@ -185,11 +188,13 @@ _RULES = (
     ),
     _Rule(
         ("cookie", "authorization"),
-        # A header has its value to the end of the line, and a cookie's goes on behind each semicolon.
+        # A header has its value to the end of its quotes or of the line; it goes on behind a semicolon or comma.
         re.compile(
-            rf"(?i)(?P<kept>(?:cookie|authorization){_QUOTE}\s{{0,3}}:\s{{0,3}}{_QUOTE}"
+            r"(?i)(?P<kept>(?:cookie|authorization)\\{0,3}[\"']?\s{0,3}:\s{0,3}(?P<escape>\\{1,3})?(?P<quote>[\"'])?"
             r"(?:(?:basic|bearer|digest|token)\s{1,4})?)"
-            r"(?P<value>[^\s\"'\\,;)\]}][^\s\"'\\]{0,8191}(?:\"[^\"\r\n]{0,8192}\")?(?:;(?:[^\r\n\"'\\]|\"[^\"\r\n]{0,8192}\"){0,8192})?)"
+            r"(?P<value>(?(escape)[^\"'\\\r\n]{1,8192}|(?(quote)(?:[^\"'\\\r\n]|\\.){1,8192}"
+            r"|[^\s\"'\\,;)\]}](?:[^\s\"'\\,;]|\"[^\"\r\n]{0,8192}\"){0,8191}"
+            r"(?:[,;](?:[^\r\n\"'\\]|\"[^\"\r\n]{0,8192}\"){0,8192})?)))"
         ),
         _unless_spared,
     ),
