@@ -95,6 +95,8 @@ class Feed:
             for file, size in reversed(measured):
                 name = source.name_of(file)
                 self._files[name] = file
+                if size == 0:
+                    continue  # gzipped since it was listed, as likely as not: the next pass finds it under its new name
                 # Few files have news, and the rest must stay cheap: the digest of a first line costs 50 us, of a
                 # gzipped file 2 ms, and there may be hundreds.
                 if not _is_read(file, size, known.get(name, ())) and (head := file.head) is not None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from ...plugins.complaints import Complaints
-from ...plugins.errors import Refused, Retryable
+from ...plugins.errors import Refused, Retryable, TelemetryError
 from ...plugins.ids import get_iso8601_timestamp
 from ...plugins.records import DeliveryReport, RunRecord
 from .cursor import Trouble
@@ -18,6 +18,7 @@ from .rounds import Round
 __all__ = ["Ledger"]
 
 _MOST_STRIKES = 8
+_MOST_CHARACTERS = 500
 _MOST_TOLD = 10
 """How many failed runs one round reports: each is a line in the journal, and an outage may last for days."""
 
@@ -102,15 +103,15 @@ class Ledger:
             return
         now = get_iso8601_timestamp()
         self._dead_letters.add(
-            [DeadLetter(now, str(why), self.tries_of(fed), fed.item.key, fed.item.record) for fed, why in refused]
+            [DeadLetter(now, _words_of(why), self.tries_of(fed), fed.item.key, fed.item.record) for fed, why in refused]
         )
         for fed, why in refused:
             self.refused += 1
-            self._tell(fed, is_ok=False, attempts=self._forget(fed), reason=str(why))
+            self._tell(fed, is_ok=False, attempts=self._forget(fed), reason=_words_of(why))
             self._complaints.say(
                 "refused",
                 "sink %s: run %s was refused and lies in %s: %s",
-                *(self._places.sink, fed.item.record.run_id, self._places.dead_letters, why),
+                *(self._places.sink, fed.item.record.run_id, self._places.dead_letters, _words_of(why)),
             )
 
     def trouble(self, found: Round, known: Trouble | None, retry_at: str) -> Trouble:
@@ -120,7 +121,7 @@ class Ledger:
             since=known.since if known is not None else get_iso8601_timestamp(),
             attempts=self.tries_of(fed),
             strikes=self._strikes.get(fed.item.key, 0),
-            reason=str(error),
+            reason=_words_of(error),
             run_id=fed.item.record.run_id,
             key=fed.item.key,
             retry_at=retry_at,
@@ -136,6 +137,11 @@ class Ledger:
     def _forget(self, fed: Fed) -> int:
         self._strikes.pop(fed.item.key, None)
         return self._tries.pop(fed.item.key, 0)
+
+
+def _words_of(error: TelemetryError) -> str:
+    # One line of bounded length: it stands in log lines, in the journal, and in files that are written again and again.
+    return " ".join(str(error).split())[:_MOST_CHARACTERS]
 
 
 def _given_up(error: Retryable) -> Refused:

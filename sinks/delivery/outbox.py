@@ -125,9 +125,12 @@ def _counted(places: Places, cursor: Cursor, journal_dir: Path | None, wants: Wa
     """Return how many records wait, and the time of the first."""
     feed = Feed(sources_of(places, journal_dir, cursor.first_day), cursor.marks, wants)
     count, oldest = 0, None
+    done = set(cursor.ahead)
     while page := feed.read(_PAGE, _PAGE_BYTES):
-        count += len(page)
-        oldest = oldest or _time_of(page[0].item.record)
+        waiting = [fed for fed in page if fed.item.key not in done]
+        count += len(waiting)
+        if oldest is None and waiting:
+            oldest = _time_of(waiting[0].item.record)
     return count, oldest
 
 

@@ -215,17 +215,20 @@ class Pump:
         return found
 
     def _pause_after(self, window: Window, found: Round, question: int) -> float:
-        error = found.failed[0][1]
         has_answered = bool(found.taken or found.refused)
         self._failures = max(1, self.ledger.most_strikes) if has_answered else self._failures + 1
-        self._is_for_suspects = all(self.ledger.is_suspect(fed) for fed, _ in found.failed)
-        pause_s = self._plan.pause_s(self._failures, error.retry_after_s)
-        retry_at = get_iso8601_timestamp(time.time() + pause_s)
-        self._save(window, self.ledger.trouble(found, self._cursor.trouble, retry_at))
+        pauses = [error.retry_after_s for _, error in found.failed if error.retry_after_s is not None]
+        asked_s = max(pauses, default=None)
+        self._is_for_suspects = asked_s is None and all(self.ledger.is_suspect(fed) for fed, _ in found.failed)
+        pause_s = self._plan.pause_s(self._failures, asked_s)
+        trouble = self.ledger.trouble(found, self._cursor.trouble, get_iso8601_timestamp(time.time() + pause_s))
+        self._save(window, trouble)
         self._complaints.say(
-            "failed", "sink %s: %s; tried again in %.0f s, and kept until then", self._places.sink, error, pause_s
+            "failed",
+            "sink %s: %s; tried again in %.0f s, and kept until then",
+            *(self._places.sink, trouble.reason, pause_s),
         )
-        return self._rest(question, pause_s, str(error), is_asked_for=error.retry_after_s is not None)
+        return self._rest(question, pause_s, trouble.reason, is_asked_for=asked_s is not None)
 
     def _broken(self, question: int, error: Exception) -> float:
         """Rest after a fault on our own side: a disk that is full, a folder that is gone."""

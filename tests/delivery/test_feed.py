@@ -284,6 +284,24 @@ def test_a_file_that_is_pruned_while_it_is_read_costs_nothing(journal):
     assert [] == feed.read(10, EVERYTHING)
 
 
+def test_a_day_that_is_gzipped_while_it_is_looked_at_is_not_delivered_again(journal):
+    """It was listed as plain, and is gone when its size is asked for: that is no file that lost its lines."""
+    journal.add(DAYS[0], line(1))
+    stale = Source(journal.path).files()
+    (feed := journal.feed()).read(10, EVERYTHING)
+    marks = feed.marks()
+    journal.zip(DAYS[0])
+
+    @frozen
+    class Stale(Source):
+        def files(self):
+            return stale
+
+    late = Feed((Stale(journal.path),), marks, Wants())
+    assert [] == late.read(10, EVERYTHING)
+    assert [] == journal.feed(late.marks()).read(10, EVERYTHING)
+
+
 def test_around_midnight_a_run_stays_in_order(journal, monkeypatch):
     """A line of the new day is not read before a line of the old day that was written before it."""
     journal.add(DAYS[0], line(1))

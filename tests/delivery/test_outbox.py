@@ -49,6 +49,22 @@ def test_status_counts_what_waits_and_says_why(base, deliver):
     assert (1, "503 Service Unavailable", "r0") == (told.trouble.attempts, told.trouble.reason, told.trouble.run_id)
 
 
+def test_what_is_done_behind_a_suspect_does_not_count_as_waiting(base):
+    """Only the suspect does."""
+    base.write_runs("poison", "r1", "r2")
+
+    def far(batch):
+        if batch[0].record.run_id == "poison":
+            raise Retryable("500")
+
+    delivery = Delivery(far, policy=RetryPolicy((0.001,), cap_s=0.001), is_backfill=True)
+    delivery.open(base.context())
+    assert not delivery.flush(0.5)
+    delivery.close(1)
+
+    assert 1 == status(base.state, "hq", base.raw).pending
+
+
 def test_status_counts_what_the_sink_takes(base, deliver):
     """An event sink has events waiting."""
     deliver()

@@ -96,11 +96,12 @@ def test_a_short_process_delivers_before_it_ends(api, agent):
     assert sorted(acknowledged) == sorted(api.runs)
 
 
-def test_killed_in_mid_delivery(base, api, agent, deliver_the_rest):
+@pytest.mark.parametrize("lives", [12, pytest.param(300, marks=[pytest.mark.faults_long, pytest.mark.timeout(1200)])])
+def test_killed_in_mid_delivery(base, api, agent, deliver_the_rest, lives):
     """SIGKILL while the server works on a request, again and again: what was taken comes at most once more."""
     chance = random.Random(7)
     acknowledged = set()
-    for life in range(12):
+    for life in range(lives):
         process = agent(f"life{life}", 30, pause_s=0.002, last=WAIT)
         seen = len(api.requests) + chance.randint(1, 25)
         api.wait(lambda seen=seen: len(api.requests) >= seen)
@@ -111,6 +112,7 @@ def test_killed_in_mid_delivery(base, api, agent, deliver_the_rest):
 
     assert_nothing_is_missing(api, acknowledged)
     assert 0 == status(base.state, "hq", base.raw).pending
+    assert len(api.runs) - len(set(api.runs)) < 40 * lives
 
 
 def test_killed_while_the_api_is_down_over_restarts(base, api, agent, deliver_the_rest):

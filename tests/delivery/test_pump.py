@@ -399,6 +399,34 @@ def test_it_is_found_by_processes_that_live_for_one_try_each(base, far, pump, pl
     assert [f"r{number}" for number in range(1, lives + 1)] == far.taken
 
 
+def test_a_suspect_that_asks_for_a_pause_gets_it(base, far, pump):
+    """Also from new runs: what the other side asks for is never cut short."""
+    one = pump()
+    base.write_runs("poison", "r1")
+    far.faults["poison"] = Retryable("503")
+    for _ in range(6):
+        one.rests_until = 0.0
+        one.step()
+    far.faults["poison"] = Retryable("503", retry_after_s=60)
+    one.rests_until = 0.0
+    assert one.step() >= 60
+
+    base.write_runs("r2")
+
+    assert not one.hear()
+
+
+def test_what_the_other_side_says_is_bounded(base, far, pump, places):
+    """A stack trace of a megabyte stays out of the cursor, which is written each time."""
+    one = pump()
+    base.write_runs("r1")
+    far.down = Retryable("line one\n" + "x" * 10**6)
+
+    one.step()
+
+    assert f"line one {'x' * 491}" == load_cursor(places.cursor).trouble.reason == one.fault
+
+
 def test_several_poisoned_records_in_a_row_are_found(base, far, pump, places):
     """Patience grows with the failures, up to ten probes in a round."""
     one = pump()
