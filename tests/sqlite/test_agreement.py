@@ -76,7 +76,7 @@ class Oracle:
             run[name] = {**run[name], **line[name]} if is_first_end else {**line[name], **run[name]}
         if is_first_end:
             run.update({name: line[name] for name in (*RESULT, "writer", "seq")})
-        elif not is_end and run["status"] == "running" and run["writer"] is None:
+        elif not is_end and run["status"] == "running":
             run.update(writer=line["writer"], seq=line["seq"])
         run["is_guess"] = False
 
@@ -229,12 +229,11 @@ class Histories(RuleBasedStateMachine):
     def start(self, run_id: str, writer: str, trigger: str, is_direct: bool) -> None:
         """Start a run, perhaps for the second time."""
         attributes = {"by": writer}
-        self.set_by.setdefault((writer, run_id), {"metrics": {}})["attributes"] = attributes
+        told = {"agent_name": f"agent of {writer}", "trigger_type": trigger, "start_time": self.now()}
+        self.set_by.setdefault((writer, run_id), {"metrics": {}}).update(told, attributes=attributes)
         start = RunRecord(
             run_id=run_id,
-            agent_name=f"agent of {writer}",
-            trigger_type=trigger,
-            start_time=self.now(),
+            **told,
             attributes=attributes,
             writer=writer,
             seq=self.number(writer),
@@ -257,10 +256,9 @@ class Histories(RuleBasedStateMachine):
     @rule(run_id=run_ids, writer=writers, status=ends, is_verdict=st.booleans(), is_direct=st.booleans())
     def end(self, run_id: str, writer: str, status: str, is_verdict: bool, is_direct: bool) -> None:
         """End a run, perhaps one of another process, or one that has ended."""
+        guessed = {name: guess(run_id)[name] for name in ("agent_name", "trigger_type", "start_time")}
         end = RunRecord(
             run_id=run_id,
-            agent_name=f"agent of {writer}",
-            start_time=self.now(),
             status=status,
             end_time=self.now(),
             duration_ms=self.clock,
@@ -268,7 +266,7 @@ class Histories(RuleBasedStateMachine):
             error_summary=None if status == "success" else f"{status} {self.clock}",
             writer=writer,
             seq=self.number(writer),
-            **self.set_by.get((writer, run_id), {}),
+            **guessed | self.set_by.get((writer, run_id), {}),
         )
         self.record(end, is_direct)
 
@@ -352,7 +350,8 @@ class Histories(RuleBasedStateMachine):
         self.database.close()
         shutil.rmtree(self.database.path.parent, ignore_errors=True)
 
-    @precondition(lambda self: self.database.path.exists())
+    # Without a journal nothing could take its place, and it is left to its owner.
+    @precondition(lambda self: self.database.path.exists() and self.journal.lines)
     @rule(skipped=st.sampled_from([0, 4096]))
     def corrupt_database(self, skipped: int) -> None:
         """Overwrite the database, all of it or all but its first page."""
