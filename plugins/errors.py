@@ -75,7 +75,8 @@ class StoreError(TelemetryError):
     """
     A store cannot be opened or read: damaged, newer than this version knows, or not there.
 
-    Cure: `telemetry doctor` explains; the journal is the truth and `telemetry rebuild` makes the store anew.
+    Cure: `telemetry doctor` explains; where the database itself is at fault, move it away: it is built anew from the
+    journal.
     """
 
 

@@ -82,12 +82,15 @@ def test_wrong_options_are_named(stranger, configured, tmp_path: Path):
     assert 3 == len(journal.read_text("utf-8").splitlines())
 
 
-def test_command_lists_the_sink(stranger, configured):
-    """`telemetry sinks` shows type, distribution and version of a stranger's sink."""
-    shown = stranger.command("telemetry", "sinks", **configured).stdout
+def test_commands_list_the_sink(stranger, configured):
+    """`telemetry sinks` shows it at work, `telemetry plugins` where it comes from."""
+    sinks = stranger.command("telemetry", "sinks", **configured).stdout
+    plugins = stranger.command("telemetry", "plugins", **configured).stdout
 
-    [line] = [line for line in shown.splitlines() if "telemetry-sink-csv" in line]
-    assert {"csv", "1.0.0"} <= set(line.split())
+    [at_work] = [line.split("\t") for line in sinks.splitlines() if line.startswith("sheet\t")]
+    [installed] = [line.split("\t") for line in plugins.splitlines() if "telemetry-sink-csv" in line]
+    assert ["sheet", "csv", "ok"] == at_work[:3]
+    assert {"csv", "1.0.0"} <= set(installed)
 
 
 def test_example_passes_its_own_tests(stranger, example: Path, tmp_path: Path):

@@ -87,7 +87,8 @@ def test_commands_show_what_is_installed(reader, configured):
     sinks = reader.command("telemetry", "sinks", **configured).stdout
     plugins = reader.command("telemetry", "plugins", **configured).stdout
 
-    assert "telemetry-sink-failures" in sinks
+    assert "\nfailures\tfailures\tok\t" in sinks
+    assert "telemetry-sink-failures" in plugins
     assert "telemetry-no-heartbeats" in plugins
     assert "hello\n" == reader.command("telemetry", "hello", **configured).stdout
     reader.command("telemetry", "config", "check", **configured)
