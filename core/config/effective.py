@@ -8,7 +8,7 @@ from typing import Any
 from attrs import fields_dict, frozen
 
 from ...plugins.records import RunEvent
-from ...plugins.secret import MASK, Secret, looks_secret
+from ...plugins.secret import MASK, Secret, looks_secret, masked
 from ...plugins.typed import EnvText
 from ..redact import Redactor
 from .model import TelemetryConfig
@@ -71,4 +71,4 @@ def _text(path: str, value: Any) -> str:
 def _without_secrets(text: str) -> str:
     """Return *text* without what looks like a token, by the rules that hold for records."""
     event = Redactor()(RunEvent("config", "config", "now", text))
-    return str(event.payload) if isinstance(event, RunEvent) else MASK
+    return masked(str(event.payload)) if isinstance(event, RunEvent) else MASK

@@ -14,6 +14,7 @@ from ..faults import Exit, Fault, report
 from ..group import DeskCommand
 from ..letters import one_line
 from ..listing import output_options, write_list, write_one
+from ..stores import database_path, journal_path
 from ..table import Cell, Column
 from ..words import plural, size_text
 
@@ -174,10 +175,17 @@ def places_of(desk: Desk) -> dict[str, str]:
     return {
         "config": _file_text(desk) or "",
         "base": str(config.metrics_dir),
-        "database": str(config.database_path),
-        "journal": str(config.ndjson_dir),
+        "database": str(_database(desk)),
+        "journal": str(journal_path(desk)),
         "state": str(config.metrics_dir / "state"),
     }
+
+
+def _database(desk: Desk) -> Path:
+    try:
+        return database_path(desk)
+    except Fault:
+        return desk.config.database_path  # no sink keeps one; that is where it would lie
 
 
 def _size(place: str) -> str:

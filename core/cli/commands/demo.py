@@ -16,6 +16,7 @@ from ..letters import padded
 from ..listing import output_options, write_one
 from ..progress import show_progress
 from ..screen import Screen
+from ..stores import database_path, journal_path
 from ..words import plural, short_id, size_text
 
 __all__ = ["command"]
@@ -128,8 +129,8 @@ def _call(ctx: click.Context, desk: Desk, *arguments: str) -> None:
 def _show_places(desk: Desk) -> None:
     screen = desk.screen
     screen.say(f"\n{screen.style('Where it lies', 'bold')}")
-    places = [*((path, "journal, a JSON object a line") for path in _journal_files(desk)[-1:])]
-    places.append((desk.config.database_path, "SQLite, one row a run"))
+    places = [(path, "journal, a JSON object a line") for path in _journal_files(desk)[-1:]]
+    places += [(path, "SQLite, a row a run") for path in _databases(desk)]
     width = max(len(str(path)) for path, _ in places)
     for path, what in places:
         size = size_text(path.stat().st_size) if path.is_file() else ""
@@ -137,7 +138,14 @@ def _show_places(desk: Desk) -> None:
 
 
 def _journal_files(desk: Desk) -> list[Path]:
-    return sorted(desk.config.ndjson_dir.glob("events_*.ndjson"))
+    return sorted(journal_path(desk).glob("events_*.ndjson"))
+
+
+def _databases(desk: Desk) -> list[Path]:
+    try:
+        return [database_path(desk)]
+    except Fault:
+        return []  # a set-up with the journal alone
 
 
 def _show_advice(desk: Desk, outcome: Outcome) -> None:

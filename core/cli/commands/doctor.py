@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
 import click
 
@@ -16,14 +15,13 @@ from ...checkup.journal import check_clock, check_journal
 from ...checkup.packages import check_name
 from ...checkup.places import check_access, check_disk, check_fsync
 from ...config.checking import faults_of
-from ..database import database_path
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..letters import padded, printable, wrapped
 from ..listing import is_table, output_options, write_list
-from ..opening import built_sinks
 from ..screen import Screen
+from ..stores import database_path, journal_path
 from ..table import Column
 from ..words import plural
 from .plugins import plugin_rows
@@ -76,7 +74,7 @@ def findings_of(desk: Desk) -> list[Finding]:
         lambda: check_access(base_dir),
         lambda: check_disk(base_dir),
         lambda: check_fsync(base_dir),
-        lambda: check_journal(_journal(desk)),
+        lambda: check_journal(journal_path(desk)),
         check_library,
         lambda: _database(desk),
         lambda: _clock(desk),
@@ -93,12 +91,6 @@ def _config(desk: Desk) -> Iterator[Finding]:
         yield Finding("configuration", FAULT, fault, cure="telemetry config check")
     if not faults:
         yield Finding("configuration", OK, f"no fault, {plural(len(desk.config.sinks), 'sink')}")
-
-
-def _journal(desk: Desk) -> Path:
-    built = built_sinks(desk.config)
-    places = [context.journal_dir for context in built.contexts.values() if context.journal_dir is not None]
-    return places[0] if places else desk.config.ndjson_dir
 
 
 def _database(desk: Desk) -> Iterator[Finding]:

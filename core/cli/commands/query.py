@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from ....plugins.store import RunStore
-from ..database import database_path, read_only_database
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..listing import output_options, write_list
+from ..stores import database_path, read_only_database
 from ..table import Column
 
 __all__ = ["command"]

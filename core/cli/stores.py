@@ -1,4 +1,4 @@
-"""Open the database of the configuration for a user's own SQL: nothing can be written through it."""
+"""Find journal and database of the configuration, and open the database so that nothing can be written through it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .desk import Desk
 from .faults import Exit, Fault
 from .opening import built_sinks
 
-__all__ = ["database_path", "read_only_database"]
+__all__ = ["database_path", "journal_path", "read_only_database"]
 
 _STEPS = 100_000
 
@@ -30,6 +30,13 @@ def database_path(desk: Desk) -> Path:
             path = getattr(built.sinks[spec.name].options, "path", None)
             return Path(path or built.contexts[spec.name].database_path)
     raise Fault("no sink keeps a database", where="sinks", cure="configure a sink of type 'sqlite'")
+
+
+def journal_path(desk: Desk) -> Path:
+    """Return where the journal of the configuration lies, or would lie if a sink kept one."""
+    contexts = built_sinks(desk.config).contexts.values()
+    places = [context.journal_dir for context in contexts if context.journal_dir is not None]
+    return places[0] if places else desk.config.ndjson_dir
 
 
 @contextmanager

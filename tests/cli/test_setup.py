@@ -1,0 +1,241 @@
+"""Prove that `telemetry config`, `sinks` and `plugins` tell what is in force, and never a token."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+_TOKEN = "tok-5f3a9b2c7d"
+
+
+@pytest.fixture
+def configured(real_bench, tmp_path: Path, monkeypatch):
+    """Return a function that writes the configuration that counts, and gives the bench back."""
+
+    def configure(text: str):
+        path = tmp_path / "telemetry.toml"
+        path.write_text(text)
+        monkeypatch.setenv("TELEMETRY_CONFIG", str(path))
+        return real_bench
+
+    return configure
+
+
+def test_show_tells_values_and_their_origin(configured, monkeypatch):
+    """File and line, variable, or default."""
+    monkeypatch.setenv("AGENT_OWNER", "team a")
+    bench = configured("# mine\ntest_mode = 'live'\n")
+
+    rows = {row["setting"]: row for row in json.loads(bench.run("config", "show", "--json").out)}
+
+    assert ("team a", "AGENT_OWNER") == (rows["agent_owner"]["value"], rows["agent_owner"]["origin"])
+    assert ("live", True) == (rows["test_mode"]["value"], rows["test_mode"]["origin"].endswith("telemetry.toml:2"))
+    assert ("true", "default") == (rows["redact.enabled"]["value"], rows["redact.enabled"]["origin"])
+
+
+@pytest.mark.parametrize(
+    "command", [("config", "show"), ("config", "check"), ("sinks",), ("doctor",), ("outbox", "status")]
+)
+def test_no_command_shows_a_token(configured, command, monkeypatch):
+    """Neither the value in the file, nor the one in the environment, nor a key in a URL."""
+    monkeypatch.setenv("HQ", _TOKEN)
+    monkeypatch.setenv("METRICS_API_TOKEN", f"{_TOKEN}2")
+    bench = configured(
+        f'api_token = "{_TOKEN}"\n[sinks.hq]\ntype = "api"\nurl = "http://127.0.0.1:9/?key={_TOKEN}"\n'
+        'token = "${HQ}"\n'
+        '[sinks.raw]\ntype = "ndjson"\n[sinks.db]\ntype = "sqlite"\n'
+    )
+
+    for form in ((), ("--json",)):
+        answer = bench.run(*command, *form)
+        assert _TOKEN not in answer.out + answer.err
+
+
+def test_check_finds_all_faults_at_once(configured):
+    """The exit code is 4, every fault has a line, and where they are is said."""
+    bench = configured('colour = 1\nstrict = "no"\n[sinks.a]\ntype = "nosuch"\n[sinks.b]\ntype = "ndjson"\nfsync = 7\n')
+
+    answer = bench.run("config", "check")
+    found = json.loads(bench.run("config", "check", "--json").out)
+
+    assert (4, "") == (answer.code, answer.out)
+    assert all(word in answer.err for word in ("colour", "strict", "sinks.a", "sinks.b.fsync", "telemetry.toml"))
+    assert 4 == len(found["faults"])
+    assert not found["ok"]
+
+
+def test_check_of_a_sound_configuration_is_one_line(configured, real_bench):
+    """The file, and how many sinks it names."""
+    answer = configured('[sinks.raw]\ntype = "ndjson"\n').run("config", "check")
+
+    assert (0, "") == (answer.code, answer.err)
+    assert answer.out.endswith("telemetry.toml: no fault, 1 sink: raw\n")
+
+
+def test_check_without_a_file_says_so(real_bench):
+    """Environment and defaults are a configuration too."""
+    answer = real_bench.run("config", "check")
+
+    assert (0, "✓ no file, environment and defaults: no fault, 2 sinks: ndjson, sqlite\n") == (answer.code, answer.out)
+
+
+def test_check_of_a_file_that_is_no_toml(configured):
+    """It says what is wrong with the text, and returns 4."""
+    answer = configured("= broken").run("config", "check")
+
+    assert (4, "") == (answer.code, answer.out)
+    assert "is no TOML" in answer.err
+
+
+def test_init_begins_a_file_that_changes_nothing(real_bench, tmp_path: Path):
+    """It is only for its owner, passes the check, and is never written over."""
+    first = real_bench.run("config", "init")
+    path = tmp_path / "telemetry.toml"
+    text = path.read_text()
+    again = real_bench.run("config", "init")
+
+    assert (0, f"{path}\n") == (first.code, first.out)
+    assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+    assert 0 == real_bench.run("config", "check").code
+    assert (1, text) == (again.code, path.read_text())
+    assert "other.toml" in again.err
+
+
+def test_init_for_the_user_and_at_a_place(real_bench, tmp_path: Path, isolated_environment: Path):
+    """--user writes where every folder finds it; a path is taken as it is."""
+    for_user = real_bench.run("config", "init", "--user")
+    named = real_bench.run("config", "init", str(tmp_path / "deep" / "mine.toml"))
+
+    assert Path(for_user.out.strip()).is_relative_to(isolated_environment)
+    assert Path(for_user.out.strip()).name == "telemetry.toml"
+    assert (0, True) == (named.code, (tmp_path / "deep" / "mine.toml").is_file())
+
+
+def test_path_names_every_place(configured, tmp_path: Path):
+    """All of them, or one alone for a script; a journal that was moved is where its sink says."""
+    bench = configured('[sinks.raw]\ntype = "ndjson"\ndirectory = "elsewhere"\n[sinks.db]\ntype = "sqlite"\n')
+
+    places = {row["name"]: row["path"] for row in json.loads(bench.run("config", "path", "--json").out)}
+    base = bench.run("config", "path", "base").out
+
+    assert {"config", "base", "database", "journal", "state"} == places.keys()
+    assert str(tmp_path / "elsewhere") == places["journal"]
+    assert str(bench.base_dir) == places["base"] == base.strip()
+
+
+def test_path_of_a_file_that_is_not_there(real_bench):
+    """No configuration file is not found, and the way to one is told."""
+    answer = real_bench.run("config", "path", "config")
+
+    assert (3, "") == (answer.code, answer.out)
+    assert "telemetry config init" in answer.err
+
+
+def test_path_on_a_terminal_tells_sizes(real_bench):
+    """What is not there yet is said to be so."""
+    real_bench.base_dir.joinpath("raw").mkdir()
+    real_bench.base_dir.joinpath("raw", "events_20261124.ndjson").write_text("x" * 1400)
+
+    shown = real_bench.show("config", "path").out
+
+    assert "1 file, 1.4 kB" in shown
+    assert "not there yet" in shown
+    assert "none" in shown
+
+
+def test_sinks_say_where_records_go(real_bench):
+    """The default ones, as a table and as JSON."""
+    rows = json.loads(real_bench.run("sinks", "--json").out)
+
+    assert [("ndjson", "ok", str(real_bench.base_dir / "raw")), ("sqlite", "ok", None)] == [
+        (row["sink"], row["state"], row["place"] if row["sink"] == "ndjson" else None) for row in rows
+    ]
+    assert "✓ ok" in real_bench.show("sinks").out
+
+
+def test_a_broken_sink_is_told_beside_the_others(configured):
+    """A type that is not installed is broken; the rest is ok."""
+    bench = configured('[sinks.a]\ntype = "nosuch"\n[sinks.raw]\ntype = "ndjson"\n')
+
+    rows = {row["sink"]: row for row in json.loads(bench.run("sinks", "--json").out)}
+
+    assert ("broken", "ok") == (rows["a"]["state"], rows["raw"]["state"])
+    assert "nosuch" in rows["a"]["trouble"]
+
+
+def test_no_sink_at_all_is_said(configured, monkeypatch):
+    """A set-up whose only sink is off records nothing."""
+    bench = configured('test_mode = "mock"\n[sinks.hq]\ntype = "api"\nurl = "http://127.0.0.1:9/"\ntoken = "x"\n')
+
+    assert "nothing is recorded" in bench.show("sinks").err
+
+
+def test_plugins_tell_which_are_used(configured):
+    """Ours are there; those that no sink is of are not loaded."""
+    rows = json.loads(configured('[sinks.raw]\ntype = "ndjson"\n').run("plugins", "--json").out)
+
+    states = {row["name"]: row["state"] for row in rows if row["kind"] == "sink"}
+    assert {"ndjson": "loaded", "sqlite": "unused", "api": "unused", "memory": "unused"}.items() <= states.items()
+
+
+_ENTRY = {"group": "telemetry.sinks", "module": "json", "attribute": "loads", "distribution": "acme", "version": "1.0"}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Return a function that pretends that further entry points are installed."""
+    from telemetry.plugins import discovery
+    from telemetry.plugins.entry_points import PluginEntry
+
+    found = list(discovery.scanned_entries())
+
+    def install(**fields: str) -> None:
+        found.append(PluginEntry(**_ENTRY | fields))
+        monkeypatch.setattr(discovery, "scanned_entries", lambda: tuple(found))
+
+    return install
+
+
+def test_strangers_plugins_are_told_apart(configured, installed, monkeypatch):
+    """Broken, refused, shadowed by one of ours, or loaded."""
+    installed(name="odd")
+    installed(name="ndjson")
+    installed(name="hooks", group="telemetry", module="string", attribute="")
+    installed(name="gone", group="telemetry", module="no_such_module")
+    installed(name="banned", group="telemetry")
+    monkeypatch.setenv("TELEMETRY_DISABLE_PLUGINS", "banned")
+    bench = configured('[sinks.x]\ntype = "odd"\n[sinks.raw]\ntype = "ndjson"\n')
+
+    rows = json.loads(bench.run("plugins", "--json").out)
+
+    strangers = {row["name"]: (row["state"], row["detail"]) for row in rows if row["distribution"].startswith("acme")}
+    assert {"odd": "broken", "ndjson": "shadowed", "hooks": "loaded", "gone": "broken", "banned": "refused"} == {
+        name: state for name, (state, _) in strangers.items()
+    }
+    assert "no_such_module" in strangers["gone"][1]
+    assert "TELEMETRY_DISABLE_PLUGINS" in strangers["banned"][1]
+    assert "acme 1.0" in bench.show("plugins").out
+
+
+def test_commands_of_plugins_are_commands(real_bench, installed, tmp_path, monkeypatch):
+    """A plugin's command is listed and runs; one of our names, or a broken plugin, changes nothing."""
+    (tmp_path / "acme_commands.py").write_text(
+        "import click\nfrom telemetry.plugins import hookimpl\n"
+        "@click.command()\n@click.pass_obj\ndef greet(desk):\n    'Say hello.'\n    desk.screen.say('hello')\n"
+        "@click.command()\ndef runs():\n    raise RuntimeError('never')\n"
+        "@hookimpl\ndef telemetry_register_commands(cli):\n    cli.add_command(greet)\n    cli.add_command(runs)\n"
+    )
+    (tmp_path / "acme_broken.py").write_text("raise RuntimeError('on import')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(name="cmds", group="telemetry", module="acme_commands", attribute="")
+    installed(name="bad", group="telemetry", module="acme_broken", attribute="")
+    from telemetry.core.cli.main import cli
+
+    monkeypatch.setattr(cli, "commands", {})
+
+    greeting, ours = real_bench.run("greet"), real_bench.run("runs")
+
+    assert (0, "hello\n") == (greeting.code, greeting.out)
+    assert 0 == ours.code
+    assert "run_id" in ours.out
