@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from telemetry import TelemetryClient, TelemetryConfig
+from telemetry import TelemetryClient, TelemetryConfig, hookimpl
 from telemetry.plugins import decode_line, encode_line
 from telemetry.plugins.lines import _READERS
 from telemetry.plugins.records import RunRecord
+from telemetry.sinks.memory import MemorySink
 from telemetry.sinks.sqlite.shapes import COLUMNS, EXTRA_COLUMNS
 
 _PAGE = "reference/files.md"
@@ -64,6 +65,38 @@ def test_keys_beside_the_columns_are_told(page, headings):
     table = page(_PAGE).partition("### run\n")[2].partition("### event\n")[0]
     told = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if row.startswith("| `")))
     assert sorted(json.loads(encode_line(full)).keys() - always.keys()) == sorted(told)
+
+
+def test_own_event_types_are_told(page):
+    """The events that no agent has logged are those of the table."""
+    memory = MemorySink()
+    with TelemetryClient(sinks={"memory": memory, "full": FullJournal()}) as client:
+        with client.track_run("crawler") as run, run.tool("fetch"):
+            run.log_llm_call("small-model", tokens_in=1)
+        client.end_run(run.run_id, "failed")
+        client.increment("somebody-elses-run", "pages")
+
+    table = page(_PAGE).partition("| `event_type` |")[2].partition("### metrics")[0]
+    told = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if "|" in row)))
+    assert told == {event.event_type for event in memory.events}
+
+
+class FullJournal:
+    """A journal whose disk is full at the first record, and has room again from the second one on."""
+
+    runs_inline = True
+    is_full = True
+
+    def journal_directory(self, default: Path) -> Path:
+        """Be the journal."""
+        return default
+
+    @hookimpl
+    def telemetry_run_started(self, run):
+        """Find no room."""
+        if self.is_full:
+            self.is_full = False
+            raise OSError("no space left on device")
 
 
 def version_rows(page_text: str) -> dict[int, str]:
