@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import migrate
-from .faults import NAMED, named
+from .faults import named
 from .opening import Opened
 from .shapes import inspect
 
@@ -56,7 +56,7 @@ class ScratchDatabase:
             try:
                 self._opened = self._opened or _open()
                 yield self._opened
-            except NAMED as error:
+            except (sqlite3.Error, OSError) as error:
                 raise named(error, _PLACE) from error
 
     def _abandon(self) -> None:

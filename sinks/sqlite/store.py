@@ -57,9 +57,12 @@ class SqliteStore(CaughtUpStore):
             return self._advance(self._journal_dir, passes, deadline_s, progress)
         except Damaged as error:
             self._repair(self._journal_dir, error)
-            return self._catch_up(*passes, deadline_s=deadline_s, progress=progress)
         except (Retryable, StoreError) as error:
-            return self._left_behind(self._journal_dir, error)
+            if not isinstance(error, StoreError) or self._path.exists():
+                _complaints.say(f"behind:{self._path}", "%s; its answers may lack what the journal has since", error)
+                return False
+            self._stand_in(self._journal_dir, error)
+        return self._catch_up(*passes, deadline_s=deadline_s, progress=progress)
 
     def _advance(
         self, journal_dir: Path, passes: tuple[str, ...], deadline_s: float | None, progress: Progress | None
@@ -72,13 +75,6 @@ class SqliteStore(CaughtUpStore):
             if pair.is_writing:
                 self._writer.close()
                 self._reader.close()  # it may have met the file before it was migrated
-
-    def _left_behind(self, journal_dir: Path, error: Exception) -> bool:
-        if isinstance(error, StoreError) and not self._path.exists():
-            self._stand_in(journal_dir, error)
-        else:
-            _complaints.say(f"behind:{self._path}", "%s; its answers may lack what the journal has since", error)
-        return False
 
     def _repair(self, journal_dir: Path, error: Damaged) -> None:
         """Set the damaged file aside, so that the next catch-up builds it anew."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from ...plugins.errors import Refused, Retryable
+from ...plugins.errors import Refused, Retryable, TelemetryError
 from .faults import NAMED, named
 from .opening import Opened, patiently
 from .turns import Turn
@@ -81,7 +81,9 @@ class Transaction:
 
     def _leave(self, error: BaseException | None) -> None:
         """Undo what is open, let everybody in again, and say what *error* means for the store."""
-        failure = named(error, self._database.path) if isinstance(error, NAMED) else None
+        failure = None
+        if isinstance(error, NAMED) and not isinstance(error, TelemetryError):
+            failure = named(error, self._database.path)
         try:
             if error is not None and self._opened is not None:
                 self._undo(self._opened.connection, failure)

@@ -1,0 +1,465 @@
+"""Prove that a reader gets every run, in order, caught up, from whatever file he finds."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from telemetry.plugins import CommitLink, InputError, RunEvent, RunQuery, RunRecord, RunStore, SinkContext, StoreError
+from telemetry.sinks.sqlite.answers import PAGE
+from telemetry.sinks.sqlite.connection import Database
+from telemetry.sinks.sqlite.store import SqliteStore
+
+Runs = Callable[..., RunRecord]
+
+
+def moment(second: int) -> str:
+    """Return the time that lies *second* seconds after the start of the story."""
+    minutes, seconds = divmod(second, 60)
+    return f"2026-11-23T10:{minutes:02}:{seconds:02}.000000+00:00"
+
+
+@pytest.fixture
+def store(path: Path, context: SinkContext) -> Iterator[SqliteStore]:
+    """Return the store of the set-up."""
+    store = SqliteStore(path, context.journal_dir, wait_s=0.05)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def three(journal: Callable[..., None], a_run: Runs, ended: Callable[..., RunRecord]) -> list[RunRecord]:
+    """Put three runs into the journal and return them, the newest first."""
+    runs = [
+        ended(a_run(run_id="r1", start_time=moment(1), metrics={"tokens": 10}), status="failed"),
+        ended(a_run(run_id="r2", start_time=moment(2), agent_name="parser", parent_run_id="r1")),
+        a_run(run_id="r3", start_time=moment(3), job_type="index"),
+    ]
+    journal(*runs)
+    return runs[::-1]
+
+
+def ids(runs: Any) -> list[str]:
+    """Return the ids of *runs*."""
+    return [run.run_id for run in runs]
+
+
+def test_it_is_a_run_store(store: SqliteStore):
+    """The store keeps the protocol that client and command line read by."""
+    assert isinstance(store, RunStore)
+
+
+def test_a_missing_database_is_built(store: SqliteStore, path: Path, three: list[RunRecord]):
+    """Where only a journal is, the first question makes the database."""
+    assert ids(three) == ids(store.runs(RunQuery()))
+    assert path.exists()
+
+
+def test_where_nothing_was_recorded_there_is_no_error(store: SqliteStore, path: Path):
+    """Every question has an empty answer, and no file is made for it."""
+    answers = [
+        list(store.runs(RunQuery())),
+        list(store.events()),
+        store.get_run("r1"),
+        store.find_ids("r"),
+        store.commits("r1"),
+        store.summary("agent", RunQuery()),
+        store.stats()["total_runs"],
+    ]
+
+    assert [[], [], None, [], [], [], 0] == answers
+    assert not path.parent.exists()
+
+
+def test_an_empty_file_is_a_store_without_runs(path: Path):
+    """Another process has just made the file, and not its tables."""
+    path.parent.mkdir(parents=True)
+    path.touch()
+    store = SqliteStore(path)
+
+    assert [] == list(store.runs(RunQuery()))
+    with Database(path).writing(1.0) as opened:
+        opened.connection.execute("INSERT INTO agent_runs (run_id, agent_name, start_time) VALUES ('r', 'a', '2026')")
+    assert ["r"] == ids(store.runs(RunQuery()))
+    store.close()
+
+
+def test_each_call_sees_what_was_written_before_it(store: SqliteStore, journal: Callable[..., None], a_run: Runs):
+    """An agent that goes on writing is followed."""
+    journal(a_run(run_id="r1"))
+    before = store.get_run("r1")
+    journal(a_run(run_id="r1", status="success"), a_run(run_id="r2"))
+
+    after = store.get_run("r1")
+
+    assert before is not None
+    assert after is not None
+    assert ("running", "success") == (before.status, after.status)
+    assert 2 == store.stats()["total_runs"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, "r3 r2 r1"),
+        ({"agent": "crawler"}, "r3 r1"),
+        ({"agent": "nobody"}, ""),
+        ({"job": "index"}, "r3"),
+        ({"status": "failed"}, "r1"),
+        ({"status": "failure"}, "r1"),
+        ({"status": "running", "agent": "crawler"}, "r3"),
+        ({"parent_run_id": "r1"}, "r2"),
+        ({"since": "2026-11-23T10:00:02Z"}, "r3 r2"),
+        ({"since": "2026-11-23T11:00:02+01:00"}, "r3 r2"),
+        ({"since": "2026-11-23"}, "r3 r2 r1"),
+        ({"since": "2026-11-23T10:00:02.000001Z"}, "r3"),
+        ({"until": "2026-11-23T10:00:02Z"}, "r1"),
+        ({"until": "2026-11-23T10:00:02.5Z"}, "r2 r1"),
+        ({"limit": 2}, "r3 r2"),
+        ({"limit": 0}, ""),
+        ({"limit": None}, "r3 r2 r1"),
+        ({"oldest_first": True}, "r1 r2 r3"),
+        ({"after": (moment(3), "r3")}, "r2 r1"),
+        ({"after": (moment(2), "r2"), "oldest_first": True}, "r3"),
+        ({"where": ["metrics.tokens>5"]}, "r1"),
+        ({"where": ["agent_name=crawler", "status!=failed"]}, "r3"),
+        ({"agent": "\ud800"}, ""),
+    ],
+    ids=str,
+)
+def test_runs_are_filtered(store: SqliteStore, three: list[RunRecord], asked: dict[str, Any], expected: str):
+    """Each part of a query counts, and they count together."""
+    assert expected.split() == ids(store.runs(RunQuery(**asked)))
+
+
+@pytest.mark.parametrize("asked", [{"since": "yesterday"}, {"until": "\ud800"}, {"where": ["tokens>1"]}])
+def test_a_query_that_cannot_be_understood_is_refused_at_once(store: SqliteStore, asked: dict[str, Any]):
+    """The call itself raises, not the first use of its result; also while the store is empty."""
+    with pytest.raises(InputError):
+        store.runs(RunQuery(**asked))
+
+
+def test_pages_follow_each_other_without_a_gap(store: SqliteStore, journal: Callable[..., None], a_run: Runs):
+    """More runs than fit a page come once each, also those that started at one moment."""
+    count = 2 * PAGE + 3
+    journal(*(a_run(run_id=f"r{number:05}", start_time=moment(number // 100)) for number in range(count)))
+
+    forth = ids(store.runs(RunQuery(limit=None, oldest_first=True)))
+    back = ids(store.runs(RunQuery(limit=PAGE + 1)))
+
+    assert [f"r{number:05}" for number in range(count)] == forth
+    assert forth[: -PAGE - 2 : -1] == back
+
+
+def test_a_run_that_comes_meanwhile_shifts_nothing(store: SqliteStore, journal: Callable[..., None], a_run: Runs):
+    """Between two pages the newest run does not push an old one into the next page a second time."""
+    journal(*(a_run(run_id=f"r{number:05}", start_time=moment(number // 100)) for number in range(PAGE + 2)))
+    runs = store.runs(RunQuery(limit=None))
+    first = next(runs)
+    journal(a_run(run_id="newest", start_time=moment(3000)))
+    assert "newest" == next(store.runs(RunQuery(limit=1))).run_id
+
+    found = [first.run_id, *ids(runs)]
+
+    assert [f"r{number:05}" for number in reversed(range(PAGE + 2))] == found
+
+
+def test_a_slow_reader_does_not_keep_the_wal(store: SqliteStore, path: Path, journal: Callable[..., None], a_run: Runs):
+    """Nothing is held between two pages, so the WAL can be cut while somebody reads."""
+    journal(*(a_run(run_id=f"r{number:05}") for number in range(PAGE + 2)))
+    runs = store.runs(RunQuery(limit=None))
+    next(runs)
+    with Database(path).writing(1.0) as opened:
+        opened.connection.execute("UPDATE agent_runs SET host = 'there'")
+
+    other = sqlite3.connect(path)
+    is_blocked, *_ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    other.close()
+
+    assert not is_blocked
+    assert PAGE + 1 == len(list(runs))
+
+
+def test_a_run_comes_back_as_it_was_written(
+    store: SqliteStore, journal: Callable[..., None], a_run: Runs, ended: Callable[..., RunRecord]
+):
+    """Every field of the record is there; the database adds only its own times."""
+    run = ended(a_run(run_id="r1", metrics={"n": 1.5}, attributes={"a": [1, None]}, parent_run_id="p", coerced=("x",)))
+    journal(run)
+
+    found = store.get_run("r1")
+
+    assert found is not None
+    assert run == attrs.evolve(found, created_at=None, updated_at=None)
+    assert found.created_at
+    assert store.get_run("r2") is None
+    assert store.get_run("\ud800") is None
+
+
+CRAWLER = "20261123T100001Z-crawler-0000abcd"
+PARSER = "20261123T100003Z-parser-9999abcd"
+SHORT = "short-0000abcd"
+LONGER = "short-0000abcd-longer"
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("20261123T100001Z-crawler-0000abcd", [CRAWLER]),
+        ("20261123T10000", [PARSER, CRAWLER]),
+        ("0000abcd", [SHORT, CRAWLER]),
+        ("abcd", [SHORT, PARSER, CRAWLER]),
+        ("99ab", [PARSER]),
+        ("parser", []),
+        ("r-9999abcd", [PARSER]),
+        ("short", [SHORT, LONGER]),
+        ("short-0000abcd", [SHORT]),
+        ("%", []),
+        ("", []),
+        ("\ud800", []),
+    ],
+)
+def test_ids_are_found_by_a_piece(
+    store: SqliteStore, journal: Callable[..., None], a_run: Runs, part: str, expected: list[str]
+):
+    """By the beginning, the end, or a piece of the hex tail; never by the agent's name in the middle."""
+    journal(*(a_run(run_id=run_id, start_time=moment(n)) for n, run_id in enumerate([LONGER, CRAWLER, PARSER, SHORT])))
+
+    assert expected == store.find_ids(part)
+
+
+def test_as_many_ids_are_found_as_are_asked_for(store: SqliteStore, journal: Callable[..., None], a_run: Runs):
+    """The newest ones, those that begin with the piece before those that end with it."""
+    journal(*(a_run(run_id=f"r{number}-x", start_time=moment(number)) for number in range(5)), a_run(run_id="x"))
+
+    assert ["r4-x", "r3-x"] == store.find_ids("r", limit=2)
+    assert ["r4-x", "r3-x", "r2-x"] == store.find_ids("-x", limit=3)
+
+
+def test_commits_of_a_run_are_told(store: SqliteStore, journal: Callable[..., None], a_run: Runs):
+    """Each link that the journal has, as a dict by column name."""
+    link = CommitLink(run_id="r1", timestamp=moment(2), commit_hash="c0ffee", author="a", insertions=3)
+    journal(a_run(run_id="r1"), link)
+
+    [commit] = store.commits("r1")
+
+    assert ("c0ffee", "r1", "a", 3) == (commit["commit_hash"], commit["run_id"], commit["author"], commit["insertions"])
+    assert [] == store.commits("\ud800")
+
+
+def test_a_locked_database_answers_with_what_it_has(
+    store: SqliteStore, path: Path, journal: Callable[..., None], a_run: Runs, caplog: pytest.LogCaptureFixture
+):
+    """While another program holds the write lock nobody waits long; runs may lack, events do not, and it is said."""
+    journal(a_run(run_id="r1"))
+    store.get_run("r1")
+    journal(a_run(run_id="r2"), RunEvent("r1", "step", moment(9), 1))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    found = ids(store.runs(RunQuery()))
+    events = [event.payload for event in store.events("r1")]
+
+    assert ["r1"] == found
+    assert [1] == events
+    assert 1 == caplog.text.count("may lack what the journal has since")
+    other.close()
+    assert {"r1", "r2"} == set(ids(store.runs(RunQuery())))
+
+
+def test_the_journal_answers_where_no_database_can_be_made(
+    store: SqliteStore, path: Path, three: list[RunRecord], caplog: pytest.LogCaptureFixture
+):
+    """Something else stands in the place of the folder: every question is answered all the same."""
+    path.parent.parent.mkdir(exist_ok=True)
+    path.parent.write_text("not a folder")
+
+    assert ids(three) == ids(store.runs(RunQuery()))
+    assert [] == list(store.events("r1"))
+    assert "the journal itself answers" in caplog.text
+    assert store.catch_up()
+
+
+def overwrite(path: Path, skipped: int) -> None:
+    """Overwrite the database behind its first *skipped* bytes."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(skipped)
+        file.write(bytes(size - skipped))
+
+
+@pytest.mark.parametrize("skipped", [0, 4096], ids=["all of it", "all but the first page"])
+def test_a_damaged_database_is_set_aside_and_built_anew(
+    store: SqliteStore, path: Path, three: list[RunRecord], skipped: int, caplog: pytest.LogCaptureFixture
+):
+    """The answer is whole, the damaged file is kept under another name, and it is said once."""
+    list(store.runs(RunQuery()))
+    store.close()
+    overwrite(path, skipped)
+
+    assert ids(three) == ids(store.runs(RunQuery()))
+    [aside] = path.parent.glob("*.corrupt-*Z")
+    assert bytes(100) == aside.read_bytes()[-100:]
+    assert "set aside and built anew" in caplog.text
+
+
+def test_damage_that_only_a_question_meets_is_repaired_too(store: SqliteStore, path: Path, three: list[RunRecord]):
+    """The cursor can be read and the runs cannot: the question is asked again of the new database."""
+    list(store.runs(RunQuery()))
+    store.close()
+    other = sqlite3.connect(path)
+    [(page,)] = other.execute("SELECT rootpage FROM sqlite_master WHERE name = 'agent_runs'")
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+
+    assert ids(three) == ids(store.runs(RunQuery()))
+
+
+def test_a_damaged_database_without_a_journal_is_left_alone(path: Path):
+    """What could not be built anew is not set aside."""
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database at all, and longer than nothing" * 100)
+    store = SqliteStore(path)
+
+    with pytest.raises(StoreError, match="damaged"):
+        store.stats()
+
+    assert [path.name] == [other.name for other in path.parent.iterdir() if not other.name.endswith(".lock")]
+
+
+def test_the_journal_answers_for_a_damaged_database_that_cannot_be_set_aside(
+    store: SqliteStore, path: Path, three: list[RunRecord], monkeypatch: pytest.MonkeyPatch
+):
+    """The folder may only be read, and the file is damaged: the journal is still whole."""
+    list(store.runs(RunQuery()))
+    store.close()
+    overwrite(path, 0)
+
+    def refuse(self: Database, wait_s: float) -> None:
+        raise StoreError(f"{self.path} is damaged and cannot be set aside")
+
+    monkeypatch.setattr(Database, "quarantine", refuse)
+
+    assert ids(three) == ids(store.runs(RunQuery()))
+    assert 3 == store.stats()["total_runs"]
+    store.close()
+
+
+def test_a_newer_database_is_refused_and_left_alone(
+    store: SqliteStore, path: Path, build: Callable[[str], Path], journal: Callable[..., None], a_run: Runs
+):
+    """A version that this release does not know may mean anything by its columns."""
+    build("CREATE TABLE agent_runs (run_id, agent_name, start_time, status); PRAGMA user_version = 8;")
+    before = path.read_bytes()
+    journal(a_run())
+
+    with pytest.raises(StoreError, match="schema version 8"):
+        store.stats()
+
+    assert before == path.read_bytes()
+
+
+def test_reading_an_old_database_does_not_migrate_it(path: Path, build: Callable[[str], Path]):
+    """Without a journal nothing is written: an old file is read as it is."""
+    build(
+        "CREATE TABLE agent_runs (run_id TEXT PRIMARY KEY, agent_name TEXT, start_time TEXT, status TEXT, "
+        "trigger_type TEXT, metrics_json TEXT);"
+        "INSERT INTO agent_runs VALUES ('r1', 'a', '2026-01-01T00:00:00', 'success', 'cli', '{\"n\": 1}');"
+        "INSERT INTO agent_runs VALUES ('r2', 'a', '2026-01-02T00:00:00', 'failed', 'cli', 'no JSON');"
+    )
+    before = path.read_bytes()
+    store = SqliteStore(path)
+
+    found = list(store.runs(RunQuery(where=["metrics.n=1", "items_failed!=3", "attributes.x!=1"])))
+    nothing = [list(store.events()), store.commits("r1"), list(store.runs(RunQuery(parent_run_id="r1")))]
+
+    assert [("r1", {"n": 1})] == [(run.run_id, run.metrics) for run in found]
+    assert [[], [], []] == nothing
+    assert {"success": 1, "failed": 1, "running": 0, "partial": 0} == store.stats()["status_counts"]
+    assert 0 == store.stats()["pending_api_posts"]
+    assert ["r2", "r1"] == ids(store.runs(RunQuery()))
+    store.close()
+    assert before == path.read_bytes()
+
+
+LATER = """
+    CREATE TABLE agent_runs (id INTEGER PRIMARY KEY AUTOINCREMENT, event_id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL,
+        agent_name TEXT NOT NULL, job_type TEXT, trigger_type TEXT, start_time TEXT NOT NULL, end_time TEXT,
+        status TEXT CHECK (status IN ('running', 'success', 'failure', 'partial', 'timeout', 'cancelled')),
+        duration_ms INTEGER NOT NULL DEFAULT 0, metrics_json TEXT, website TEXT, parent_run_id TEXT);
+    CREATE TABLE schema_migrations (version INTEGER PRIMARY KEY);
+    INSERT INTO schema_migrations VALUES (7);
+    INSERT INTO agent_runs (event_id, run_id, agent_name, start_time, status, duration_ms, website, parent_run_id)
+    VALUES ('e1', 'r1', 'a', '2026-01-01T00:00:00', 'running', 0, NULL, NULL),
+           ('e2', 'r1', 'a', '2026-01-01T00:00:00', 'timeout', 500, 'example.org', NULL),
+           ('e3', 'r2', 'a', '2026-01-02T00:00:00', 'failure', 300, NULL, 'r1'),
+           ('e4', 'r3', 'a', '2026-01-03T00:00:00', 'running', 0, NULL, NULL);
+"""
+
+
+def test_a_database_of_the_later_lineage_speaks_our_words(build: Callable[[str], Path]):
+    """Of several rows of a run the newest counts, in every answer; statuses and columns are ours."""
+    store = SqliteStore(build(LATER))
+
+    assert ["r3", "r2", "r1"] == ids(store.runs(RunQuery()))
+    assert ["r2", "r1"] == ids(store.runs(RunQuery(status="failed")))
+    assert ["r1"] == ids(store.runs(RunQuery(where=["attributes.website=example.org"])))
+    assert ["r2"] == ids(store.runs(RunQuery(parent_run_id="r1")))
+    assert {"running": 1, "failed": 2, "success": 0, "partial": 0} == store.stats()["status_counts"]
+    [group] = store.summary("agent", RunQuery())
+    assert (3, 1, 2, 300, 500) == tuple(group[name] for name in ("runs", "running", "failed", "p50_ms", "p95_ms"))
+    assert [("failed", 2), ("running", 1)] == [(g["key"], g["runs"]) for g in store.summary("status", RunQuery())]
+    assert ["r1"] == store.find_ids("r1")
+    store.close()
+
+
+def test_a_run_goes_on_in_a_database_of_the_later_lineage(
+    store: SqliteStore, build: Callable[[str], Path], journal: Callable[..., None], a_run: Runs
+):
+    """What the journal has is brought into its shape, and read back."""
+    build(LATER)
+    journal(a_run(run_id="r4", status="failed", attributes={"website": "w", "other": 1}))
+
+    run = store.get_run("r4")
+
+    assert run is not None
+    assert ("failed", {"website": "w", "other": 1}) == (run.status, run.attributes)
+    assert ["r4"] == ids(store.runs(RunQuery(where=["attributes.website=w", "attributes.other=1"])))
+
+
+def test_threads_share_a_store(store: SqliteStore, three: list[RunRecord]):
+    """Questions from several threads at once are all answered."""
+    answers: list[list[str]] = []
+
+    def ask() -> None:
+        for _ in range(20):
+            answers.append(ids(store.runs(RunQuery())))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [ids(three)] * 80 == answers
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_reads_through_the_store_of_its_parent(store: SqliteStore, three: list[RunRecord]):
+    """After a fork both go on reading, each by a connection of its own."""
+    list(store.runs(RunQuery()))
+
+    child = os.fork()
+    if child == 0:
+        os._exit(10 + len(list(store.runs(RunQuery()))))
+
+    assert 13 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert 3 == len(list(store.runs(RunQuery())))
