@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .core.client import TelemetryClient
     from .core.config import TelemetryConfig
+    from .core.log_handler import RunLogHandler
     from .core.reading import open_store
     from .core.run import RunContext, current_run, track
     from .plugins.api_payload import APIPayload
@@ -20,6 +21,7 @@ __all__ = [
     "APIPayload",
     "RunContext",
     "RunEvent",
+    "RunLogHandler",
     "RunRecord",
     "TelemetryClient",
     "TelemetryConfig",
@@ -38,6 +40,7 @@ _HOMES = {
     "APIPayload": ".plugins.api_payload",
     "RunContext": ".core.run",
     "RunEvent": ".plugins.records",
+    "RunLogHandler": ".core.log_handler",
     "RunRecord": ".plugins.records",
     "TelemetryClient": ".core.client",
     "TelemetryConfig": ".core.config",
