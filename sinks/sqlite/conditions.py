@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from attrs import fields, frozen
@@ -131,11 +133,10 @@ def _flag(condition: Condition) -> int:
 
 def _number(text: str) -> int | float | None:
     for kind in (int, float):
-        try:
+        with suppress(ValueError, OverflowError):
             number = kind(text)
-        except ValueError:
-            continue
-        return number if abs(number) < 2**63 else float(number)
+            # SQLite has no NaN, and no whole number beyond 64 bits.
+            return None if math.isnan(number) else number if abs(number) < 2**63 else float(number)
     return None
 
 

@@ -56,7 +56,7 @@ class Database:
         self._looked_at = 0.0
         self._is_inherited = False
         self._is_parked = False
-        self._turns = Turns(clean_up=self.drop)
+        self._turns = Turns()
         forks.watch(self)
 
     def writing(self, wait_s: float) -> Transaction:
@@ -86,6 +86,9 @@ class Database:
         """Take the connection for *turn*, waiting *wait_s* seconds at most; `Transaction` calls it."""
         if not self._turns.take(turn, wait_s):
             raise Retryable(f"{self.path} is in use by another thread of this process")
+        if self._turns.was_lost:
+            self.drop()
+            self._turns.was_lost = False
         if self._is_parked:
             raise Retryable(f"{self.path} is closed while this process forks")
 
@@ -182,15 +185,20 @@ class Database:
         turn = Turn()
         try:
             self.take(turn, wait_s)
-            self.drop()
-            self.lock_file(wait_s)
-            found = opening.identity_of(self.path)
-            return set_aside(self.path) if found is not None and found == self._identity else None
+            return self._set_aside(wait_s)
         except OSError as error:
             raise StoreError(f"{self.path} is damaged and cannot be set aside: {error}") from error
         finally:
-            self._lock.close()
             self.give_back(turn)
+
+    def _set_aside(self, wait_s: float) -> Path | None:
+        self.drop()
+        self.lock_file(wait_s)
+        try:
+            found = opening.identity_of(self.path)
+            return set_aside(self.path) if found is not None and found == self._identity else None
+        finally:
+            self._lock.close()
 
     def park(self) -> None:
         """Close the connection because the process is about to fork; nobody opens it until `unpark()`."""
@@ -203,8 +211,8 @@ class Database:
     def renew(self) -> None:
         """Start anew in the child of a fork."""
         self._is_parked = False
-        self._turns = Turns(clean_up=self.drop)
-        self._lock.close()
+        self._turns = Turns()
+        self._lock.abandon()
         if self._opened is not None:
             _inherited.append(self._opened)  # closing it would undo locks in books that are not ours
             self._opened, self._is_inherited = None, True

@@ -68,6 +68,11 @@ class FileLock:
 
     def close(self) -> None:
         """Release the lock and close its file; `acquire()` opens it anew."""
+        self.release()  # first: an interrupt may leave the descriptor behind, but not its lock
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close the file and nothing else, in the child of a fork: the lock is its parent's."""
         self._descriptor, self._may_be_held = None, False
         if self._closing is not None:
             self._closing()
