@@ -12,9 +12,11 @@ _NOT_YET = "## Not yet proved\n"
 
 
 def names_of_tests_in(path: Path) -> set[str]:
-    """Return the names of the tests in the module at *path*."""
+    """Return the names of the tests in the module at *path*; `TestHistories = ...` counts as `test_histories`."""
     tree = ast.parse(path.read_text("utf-8"))
-    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assigned = {ast.unparse(node.targets[0]) for node in tree.body if isinstance(node, ast.Assign)}
+    return functions | {f"test_{name.removeprefix('Test').lower()}" for name in assigned if name.startswith("Test")}
 
 
 def proofs_in(row: str) -> list[tuple[str, str]]:
