@@ -80,20 +80,22 @@ class DayFile:
 
         Until that is done `_end` stays behind the true end, so that after an error the tail is looked at.
         """
-        start, sure = end - written, written
+        start = end - written
         while written < len(lines) and os.lseek(self._descriptor, 0, os.SEEK_END) == end:
-            sure = written
             count = self._write(self._descriptor, memoryview(lines)[written:])
             if not count:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += count
             end += count
-        if self._read(len(lines), start) == lines:
-            self._end = start + len(lines)
-        else:
-            # Somebody wrote into the gap (a signal handler of ours, a process without the lock): our line is torn
-            # there for good and is written anew; the lines before it are whole.
-            self.append(lines[lines.rfind(b"\n", 0, sure) + 1 :])
+        # Somebody may have written into a gap (a signal handler of ours, a process without the lock): what is torn
+        # there is so for good and is written anew, but not the lines before it, which are whole.
+        stands = self._read(len(lines), start)
+        cut = len(lines)
+        while stands[:cut] != lines[:cut]:
+            cut = lines.rfind(b"\n", 0, cut - 1) + 1
+        self._end = start + cut
+        if cut < len(lines):
+            self.append(lines[cut:])
 
     def sync(self) -> None:
         """

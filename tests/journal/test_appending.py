@@ -196,18 +196,19 @@ def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tm
     assert path.read_bytes().endswith(b"\n" + line(1)) or is_seen_before
 
 
-def test_lines_before_an_interrupted_one_are_not_written_twice(open_journal, tmp_path, line, numbers):
+@pytest.mark.parametrize("portions", [[-20], [10, -20], [10, 20, -150, -20]])
+def test_lines_before_an_interrupted_one_are_not_written_twice(open_journal, tmp_path, line, numbers, portions):
     """A group of lines was cut in its last one: only that one starts over."""
     path = tmp_path / "raw" / DAY
-    calls: list[int] = []
+    left = list(portions)
 
     def write(descriptor: int, text: bytes | memoryview) -> int:
-        calls.append(len(text))
-        if len(calls) > 1:
+        if not left:
             return os.write(descriptor, text)
-        written = os.write(descriptor, text[:-20])
-        with path.open("ab") as stream:
-            stream.write(b"\n" + line(9))
+        written = os.write(descriptor, text[: left.pop(0)])
+        if not left:
+            with path.open("ab") as stream:
+                stream.write(b"\n" + line(9))
         return written
 
     journal = open_journal(disk=Disk(write=write))

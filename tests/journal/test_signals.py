@@ -81,7 +81,7 @@ def test_a_handler_logs_while_the_main_thread_does(open_journal, line, numbers, 
 
 
 class _Interruptible:
-    """A disk at whose calls something may happen, as if a signal arrived there."""
+    """A disk at whose calls something may happen, as if a signal arrived just before them or just after."""
 
     def __init__(self) -> None:
         self.at: dict[str, Callable[[], object]] = {}
@@ -90,17 +90,25 @@ class _Interruptible:
     def as_disk(self) -> Disk:
         real = Disk()
         return Disk(
-            write=lambda descriptor, text: self._then("write", real.write(descriptor, text)),
-            sync=lambda descriptor: self._then("sync", real.sync(descriptor)),
+            write=lambda *arguments: self._around("write", real.write, *arguments),
+            sync=lambda *arguments: self._around("sync", real.sync, *arguments),
         )
 
-    def _then(self, place: str, result):
-        if act := self.at.pop(place, None):
-            act()
+    def _around(self, name, call, *arguments):
+        self._happen(f"before {name}")
+        result = call(*arguments)
+        self._happen(f"after {name}")
         return result
 
+    def _happen(self, place: str) -> None:
+        if act := self.at.pop(place, None):
+            act()
 
-@pytest.mark.parametrize("place", ["write", "sync"])
+
+PLACES = pytest.mark.parametrize("place", ["before write", "after write", "before sync", "after sync"])
+
+
+@PLACES
 @pytest.mark.parametrize("fsync", ["always", "never"])
 def test_a_handler_may_close_the_journal(open_journal, line, numbers, tmp_path, place, fsync):
     """SIGTERM's handler closes the client in the middle of a call; the call ends well, and later ones do."""
@@ -115,8 +123,9 @@ def test_a_handler_may_close_the_journal(open_journal, line, numbers, tmp_path, 
     assert [0, 1, 2, 3] == numbers(tmp_path / "raw")
 
 
-def test_a_handler_may_turn_the_day_inside_a_sync(open_journal, clock, line, numbers, tmp_path):
-    """The file that the interrupted thread syncs is let go of only when that sync is over."""
+@PLACES
+def test_a_handler_may_turn_the_day_inside_a_call(open_journal, clock, line, numbers, tmp_path, place):
+    """The file that the interrupted thread writes or syncs is let go of only when that is over."""
     disk = _Interruptible()
     journal = open_journal(disk=disk.as_disk)
     journal.append(line(0))
@@ -125,12 +134,12 @@ def test_a_handler_may_turn_the_day_inside_a_sync(open_journal, clock, line, num
         clock.now += 86400
         journal.append(line(2))
 
-    disk.at["sync"] = handle
+    disk.at[place] = handle
     journal.append(line(1))
     journal.append(line(3))
 
-    assert [0, 1, 2, 3] == numbers(tmp_path / "raw")
-    assert 0 == journal.health()["sync_faults"]
+    assert [0, 1, 2, 3] == sorted(numbers(tmp_path / "raw"))
+    assert (0, 0) == (journal.health()["sync_faults"], journal.health()["append_faults"])
 
 
 def test_a_handler_meets_the_first_line(open_journal, line, numbers, tmp_path, monkeypatch):
