@@ -108,6 +108,23 @@ def test_a_child_that_outlives_its_parent_does_not_keep_the_lock(path, child):
     lock.release()
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the C library's fork()")
+def test_a_child_that_was_forked_behind_pythons_back_does_not_keep_the_lock_either(path, child):
+    """A library in C tells nobody that it forks; flock() would be held by its daemon for ever."""
+    fork = "import ctypes, os\nlibc = ctypes.CDLL(None)\npid = libc.fork()\nif pid == 0:\n    libc.pause()\n"
+    parent = child(HOLD.replace("sys.stdin.read()", fork + "print(pid, flush=True)\nos._exit(0)"), path)
+    assert "True" == parent.stdout.readline().strip()
+    orphan = int(parent.stdout.readline())
+    parent.wait(10)
+    lock = PathLock(path)
+
+    try:
+        assert lock.acquire(wait_s=5)
+    finally:
+        os.kill(orphan, signal.SIGKILL)
+        lock.release()
+
+
 def test_the_lock_file_is_private(path):
     """Created 0600, like everything in the base directory."""
     lock = PathLock(path)
