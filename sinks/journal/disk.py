@@ -30,8 +30,9 @@ _CURES = {
     errno.ENOTDIR: "a file stands where a directory should be: move it, or choose another base directory",
     errno.EIO: "the disk failed: see the system's log, and choose another base directory",
 }
-# A directory cannot be synced everywhere; where it cannot, its entries are as safe as that system makes them.
-_NO_DIRECTORY_SYNC = frozenset((errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF))
+# A directory cannot be synced everywhere, nor may everybody read it who may write to it; where it cannot, its
+# entries are as safe as that system makes them.
+_NOT_POSSIBLE = frozenset((errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM))
 
 
 if sys.platform == "darwin":
@@ -42,7 +43,7 @@ if sys.platform == "darwin":
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
         except OSError as error:
-            if error.errno not in _NO_DIRECTORY_SYNC:
+            if error.errno not in _NOT_POSSIBLE:
                 raise
             os.fsync(descriptor)
 else:
@@ -53,14 +54,15 @@ else:
 def _sync_directory(path: str) -> None:
     if sys.platform == "win32":
         return  # Windows opens no directory; NTFS writes its entries through its own log
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        if error.errno not in _NO_DIRECTORY_SYNC:
+        if error.errno not in _NOT_POSSIBLE:
             raise
-    finally:
-        os.close(descriptor)
 
 
 @frozen

@@ -173,6 +173,22 @@ def test_the_journal_is_a_store(context, tmp_path):
     reader.close()
 
 
+def test_the_journal_is_read_and_followed_without_being_opened(context):
+    """The command line asks a sink for its journal; what is asked for is the same for each kind."""
+    hook = _called(NdjsonSink(), context).hook
+    reader = NdjsonSink()
+    follower = reader.open_follower(context, {"event"})
+    before = list(reader.read_journal(context)), list(follower.added())
+
+    hook.telemetry_run_started(run=RUN)
+    hook.telemetry_event_logged(event=EVENT)
+    hook.telemetry_close(deadline_s=1.0)
+
+    assert ([], []) == before
+    assert [RUN, EVENT] == list(reader.read_journal(context))
+    assert [EVENT] == list(follower.added())
+
+
 def test_nothing_is_said_on_a_good_day(context, caplog):
     """No log line, whatever the mode."""
     caplog.set_level(logging.DEBUG)
