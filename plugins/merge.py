@@ -55,7 +55,7 @@ def agent_of(run_id: str) -> str:
 
 def _with_run(known: RunRecord, line: RunRecord) -> RunRecord:
     if line.is_running:
-        return _filled(known, line, first={**_values(line, _IDENTITY), **_owner(known, line)})
+        return _restarted(known, line) if known.is_running else _filled(known, line, first=_values(line, _IDENTITY))
     if known.is_running:
         who = line if _is_guessed(known) else known
         return _filled(line, known, first={**_values(who, _IDENTITY), **_said_before(known, line)})
@@ -82,10 +82,11 @@ def _is_guessed(known: RunRecord) -> bool:
     return all(getattr(known, name) == getattr(guess, name) for name in _IDENTITY)
 
 
-def _owner(known: RunRecord, line: RunRecord) -> dict[str, Any]:
-    # Whose run it is: a verdict is only written on runs of the dead writer. Once a run has ended, the origin is
-    # that of its end.
-    return {name: getattr(line, name) for name in _ORIGIN} if known.is_running else {}
+def _restarted(known: RunRecord, line: RunRecord) -> RunRecord:
+    # Of two starts under one id the later has the say in everything, its writer included: a verdict is only written
+    # on runs of the dead writer. So the rows agree with the lines in whatever order the starts come.
+    who = {**_values(known, _IDENTITY), **_values(line, _IDENTITY)}
+    return _filled(line, known, first={**who, **_said_before(known, line)})
 
 
 def _filled(winner: RunRecord, other: RunRecord, first: dict[str, Any]) -> RunRecord:

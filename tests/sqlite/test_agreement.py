@@ -69,15 +69,16 @@ class Oracle:
             is_told = line[name] not in (None, "unknown")
             if is_told and (not is_end or run["is_guess"] or run[name] is None):
                 run[name] = line[name]
+        has_the_say = is_first_end or (not is_end and run["status"] == "running")
         for name in OPEN:
-            if line[name] != DEFAULTS[name] and (is_first_end or run[name] == DEFAULTS[name]):
+            if line[name] != DEFAULTS[name] and (has_the_say or run[name] == DEFAULTS[name]):
                 run[name] = line[name]
         for name in ("metrics", "attributes"):
-            run[name] = {**run[name], **line[name]} if is_first_end else {**line[name], **run[name]}
-        if is_first_end:
-            run.update({name: line[name] for name in (*RESULT, "writer", "seq")})
-        elif not is_end and run["status"] == "running":
+            run[name] = {**run[name], **line[name]} if has_the_say else {**line[name], **run[name]}
+        if has_the_say:
             run.update(writer=line["writer"], seq=line["seq"])
+        if is_first_end:
+            run.update({name: line[name] for name in RESULT})
         run["is_guess"] = False
 
     def _read_event(self, event: RunEvent) -> None:
