@@ -1,5 +1,9 @@
 """What is set for the api sink is checked once, and no message, repr or file shows the token."""
 
+import re
+from pathlib import Path
+
+import attrs
 import pytest
 
 from telemetry.plugins import ConfigError, RetryPolicy
@@ -135,6 +139,16 @@ def test_nothing_shows_the_token():
     for thing in (options, sink):
         assert TOKEN not in f"{thing} {thing!r} {[thing]}"
     assert "https://hq.example/v1" in repr(options)
+
+
+def test_each_option_stands_in_the_docs():
+    """With its name, and nothing that is no option."""
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "delivery.md").read_text("utf-8")
+    table = page.partition("| option | default |")[2].partition("\n\n")[0]
+
+    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+
+    assert [field.name for field in attrs.fields(Options)] == told
 
 
 def test_the_sink_promises_what_the_bus_asks_for():

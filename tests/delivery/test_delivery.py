@@ -1,6 +1,7 @@
 """A sink that composes a Delivery gets durable delivery in a thread of its own, and costs its caller nothing."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -334,6 +335,40 @@ def test_runs_of_a_forked_child_and_of_its_parent_arrive_once_each(base, tmp_pat
     assert delivery.flush(5)
     delivery.close(1)
     assert "r1\nr2\nr3\n" == taken.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # the other thread is the agent's own
+def test_a_fork_while_another_thread_writes_leaves_no_lock_behind(base, far, opened):
+    """The child's own journal begins anew: a lock that the other thread held would never be released there."""
+    context = base.context(journal_dir=None)
+    delivery = opened(context)
+    is_over = threading.Event()
+
+    def write():
+        while not is_over.is_set():
+            delivery.take(base.run("parent"))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        codes = [_exit_code_of_a_writing_child(base, delivery, context) for _ in range(20)]
+    finally:
+        is_over.set()
+        writer.join()
+
+    assert [0] * 20 == codes
+
+
+def _exit_code_of_a_writing_child(base, delivery, context):
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(5)  # ends a child that hangs
+        delivery.forked(context)
+        delivery.take(base.run("child"))
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
