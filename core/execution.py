@@ -78,12 +78,13 @@ def _signal_name(number: int) -> str:
 
 def _pass_on(source: IO[bytes], tail: deque[bytes]) -> None:
     size = 0
-    while chunk := source.read(65536):
-        _write_all(chunk)
-        tail.append(chunk)
-        size += len(chunk)
-        while size - len(tail[0]) > _TAIL_BYTES:
-            size -= len(tail.popleft())
+    with source:
+        while chunk := source.read(65536):
+            _write_all(chunk)
+            tail.append(chunk)
+            size += len(chunk)
+            while size - len(tail[0]) > _TAIL_BYTES:
+                size -= len(tail.popleft())
 
 
 def _write_all(chunk: bytes) -> None:

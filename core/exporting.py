@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..plugins.lines import encode_line
 from ..plugins.records import RUN_FIELDS, RunEvent, RunRecord
 
-__all__ = ["EVENT_COLUMNS", "FORMATS", "RUN_COLUMNS", "lines_of"]
+__all__ = ["EVENT_COLUMNS", "FORMATS", "RUN_COLUMNS", "RowWriter", "lines_of"]
 
 RUN_COLUMNS = tuple(name for name in RUN_FIELDS if name not in ("writer", "seq", "coerced"))
 EVENT_COLUMNS = ("run_id", "event_type", "timestamp", "payload")
@@ -33,15 +33,29 @@ def _ndjson(records: Iterable[Record]) -> Iterator[bytes]:
     return map(encode_line, records)  # the journal's own form, so that what is exported can be read like one
 
 
+class RowWriter:
+    """Write rows as CSV with plain newlines; what holds a comma, a quote or any kind of line break is quoted."""
+
+    def __init__(self, file: Any) -> None:
+        self._plain = csv.writer(file, lineterminator="\n")
+        self._quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+    def write(self, fields: Sequence[str]) -> None:
+        """Write one row."""
+        # By itself the module quotes for the line break that it writes, and lets a bare carriage return through.
+        writer = self._quoted if any("\r" in field for field in fields) else self._plain
+        writer.writerow(fields)
+
+
 def _csv(records: Iterable[Record]) -> Iterator[bytes]:
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer)
+    writer = RowWriter(buffer)
     columns: tuple[str, ...] = ()
     for record in records:
         if not columns:
             columns = RUN_COLUMNS if isinstance(record, RunRecord) else EVENT_COLUMNS
-            writer.writerow(columns)
-        writer.writerow([_field(getattr(record, name)) for name in columns])
+            writer.write(columns)
+        writer.write([_field(getattr(record, name)) for name in columns])
         yield buffer.getvalue().encode("utf-8", "backslashreplace")
         buffer.seek(0)
         buffer.truncate()

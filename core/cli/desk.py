@@ -42,6 +42,7 @@ class Desk:
     open_store: Callable[[TelemetryConfig], RunStore] | None = None
     _config: TelemetryConfig | None = field(default=None, init=False)
     _store: RunStore | None = field(default=None, init=False)
+    _is_silent: bool = field(default=False, init=False)
 
     @property
     def config(self) -> TelemetryConfig:
@@ -54,7 +55,7 @@ class Desk:
         """
         if self._config is None:
             self._config = self.load_config()
-            if self._config.faults:
+            if self._config.faults and not self._is_silent:
                 self._tell_faults(self._config.faults)
         return self._config
 
@@ -132,9 +133,10 @@ class Desk:
         return Fault(f"no run has the id {part!r}", where=where, cure=cure, code=Exit.NOT_FOUND)
 
     @contextmanager
-    def quiet_library(self) -> Iterator[None]:
-        """Let the library's own warnings come out as ours while a command runs."""
-        handler = _Warnings(self.screen)
+    def quiet_library(self, *, is_silent: bool = False) -> Iterator[None]:
+        """Let the library's own warnings come out as ours while a command runs, or not at all."""
+        self._is_silent = is_silent
+        handler = logging.NullHandler() if is_silent else _Warnings(self.screen)
         logger = logging.getLogger("telemetry")
         logger.addHandler(handler)
         before, logger.propagate = logger.propagate, False

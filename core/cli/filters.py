@@ -10,6 +10,7 @@ import click
 from ...plugins.records import STATUSES
 from ...plugins.store import RunQuery
 from ..spans import read_moment, stored_text
+from .completing import complete_agents, complete_jobs
 from .desk import Desk
 from .faults import Exit, Fault
 
@@ -18,8 +19,8 @@ __all__ = ["moment_option", "query_of", "run_filters"]
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--agent", metavar="NAME", help="Only runs of this agent."),
-    click.option("--job", metavar="NAME", help="Only runs of this job."),
+    click.option("--agent", metavar="NAME", help="Only runs of this agent.", shell_complete=complete_agents),
+    click.option("--job", metavar="NAME", help="Only runs of this job.", shell_complete=complete_jobs),
     click.option("--status", type=click.Choice(STATUSES), help="Only runs with this status."),
     click.option("--failed", "status", flag_value="failed", help="The same as --status failed."),
     click.option("--running", "status", flag_value="running", help="The same as --status running."),

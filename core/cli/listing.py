@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -97,9 +96,12 @@ def _json_array(values: Iterator[dict[str, Any]]) -> Iterator[str]:
 def _write_columns(screen: Screen, form: str | None, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
     heading = [column.name for column in columns]
     if form == "csv":
-        writer = csv.writer(screen.out, lineterminator="\n")
-        writer.writerow(heading)
-        writer.writerows([plain_text(column.value(row)) for column in columns] for row in rows)
+        from ..exporting import RowWriter
+
+        writer = RowWriter(screen.out)
+        writer.write(heading)
+        for row in rows:
+            writer.write([plain_text(column.value(row)) for column in columns])
         return
     screen.say("\t".join(heading))
     for row in rows:

@@ -106,7 +106,7 @@ def _rich_bar(screen: Screen, label: str, total: int) -> Iterator[Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(file=screen.err, no_color=not screen.has_color)
+    console = Console(file=screen.err, no_color=not screen.has_color, force_terminal=True, width=screen.width)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(_BAR),

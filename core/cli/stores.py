@@ -52,6 +52,8 @@ def read_only_database(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
     try:
         connection.execute("PRAGMA query_only = ON")
+        # ATTACH would make a file where none is, also from a connection that can only read.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         # While SQLite works Python sees no signal; this lets it look, about ten times a second.
         connection.set_progress_handler(_go_on, _STEPS)
         yield connection

@@ -10,6 +10,7 @@ import click
 
 from ....plugins.records import RunRecord
 from ...comparing import Difference, compared
+from ..completing import complete_runs
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
@@ -26,13 +27,17 @@ _EXAMPLES = (
 
 
 @click.command("diff", cls=DeskCommand, examples=_EXAMPLES)
-@click.argument("left", metavar="RUN")
-@click.argument("right", metavar="RUN")
+@click.argument("left", metavar="RUN", shell_complete=complete_runs)
+@click.argument("right", metavar="RUN", shell_complete=complete_runs)
 @click.option("--all", "is_all", is_flag=True, help="Show what is equal too.")
 @output_options()
 @pass_desk
 def command(desk: Desk, /, left: str, right: str, is_all: bool, form: str | None) -> None:
-    """Compare two runs: fields, metrics, attributes, and how many events of each type they have."""
+    """
+    Compare two runs.
+
+    Told are fields, metrics, attributes, and how many events of each type they have.
+    """
     screen = desk.screen
     runs = desk.find_run(left), desk.find_run(right)
     found = list(compared(*runs, *(_event_counts(desk, run) for run in runs)))

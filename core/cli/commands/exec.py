@@ -23,8 +23,8 @@ __all__ = ["command"]
 _RUN_VARIABLE = "TELEMETRY_RUN_ID"
 _MOST_LINES = 5
 _EXAMPLES = (
-    ("telemetry exec --agent backup --job nightly -- rsync -a src/ dst/", "record a command that knows nothing of it"),
-    ("telemetry exec --agent ci -- python -m pytest", "runs that the child records become its children"),
+    ("telemetry exec --agent backup --job nightly -- tar -cf src.tar src", "record a command that knows nothing of it"),
+    ("telemetry exec --agent ci -- python3 -m compileall -q src", "runs that the command records become children"),
 )
 
 

@@ -43,9 +43,9 @@ _WHAT = ("runs", "events", "all")
 @pass_desk
 def command(desk: Desk, /, what: str, form: str, out: Path | None, **filters: Any) -> None:
     """
-    Write runs and events to a file, the oldest run first.
+    Write runs and events to a file.
 
-    A file appears when it is whole: what is interrupted leaves nothing behind.
+    The oldest run comes first. A file appears when it is whole: what is interrupted leaves nothing behind.
     """
     if what == "all" and form == "csv":
         cure = "--what runs, --what events, or --format ndjson"

@@ -57,9 +57,10 @@ def command(
     **filters: Any,
 ) -> None:
     """
-    Draw a metric over runs, or over the events of one run.
+    Draw a metric over runs.
 
-    METRIC is a metric of the runs, `duration`, or a count such as items_failed.
+    METRIC is a metric of the runs, `duration`, or a count such as items_failed; with --run it is looked for in the
+    payloads of the events of one run.
     """
     name = _DURATION if metric == "duration" and run is None else metric
     if run is not None:

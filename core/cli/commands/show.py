@@ -7,6 +7,7 @@ import click
 from ....plugins.records import RunRecord
 from ....plugins.store import RunQuery
 from ...timeline import Timeline, timeline_of
+from ..completing import complete_runs
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
 from ..listing import output_options, write_one
@@ -24,14 +25,14 @@ _EXAMPLES = (
 
 
 @click.command("show", cls=DeskCommand, examples=_EXAMPLES)
-@click.argument("run", metavar="RUN")
+@click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option("--events", "all_events", is_flag=True, help="Show every event, not only the first and the last ones.")
 @click.option("--type", "event_type", metavar="NAME", help="Only events of this type.")
 @output_options("json")
 @pass_desk
 def command(desk: Desk, run: str, all_events: bool, event_type: str | None, form: str | None) -> None:
     """
-    Show one run: figures, error, commits, children and the story of its events.
+    Show one run: figures, error, events, children.
 
     RUN is its id, the beginning or the end of it, as the lists show it, or `last`.
     """

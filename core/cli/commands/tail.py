@@ -12,6 +12,7 @@ from attrs import define, field
 
 from ....plugins.merge import agent_of
 from ....plugins.records import Record, RunEvent, RunRecord
+from ..completing import complete_agents, complete_runs
 from ..desk import Desk, pass_desk
 from ..faults import Fault
 from ..group import DeskCommand
@@ -58,8 +59,8 @@ class _Wanted:
 @click.command("tail", cls=DeskCommand, examples=_EXAMPLES)
 @click.option("--follow", "-f", is_flag=True, help="Go on with each new line, until ^C.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="How many to begin with.")
-@click.option("--run", "run", metavar="RUN", help="Only this run.")
-@click.option("--agent", metavar="NAME", help="Only runs of this agent.")
+@click.option("--run", "run", metavar="RUN", help="Only this run.", shell_complete=complete_runs)
+@click.option("--agent", metavar="NAME", help="Only runs of this agent.", shell_complete=complete_agents)
 @click.option("--type", "types", multiple=True, metavar="NAME", help="Only this type; `run` for starts and ends.")
 @output_options("json", "nl")
 @pass_desk
@@ -74,10 +75,10 @@ def command(
     form: str | None,
 ) -> None:
     """
-    Show the latest events, starts and ends of runs, and follow them with -f.
+    Show the latest events, and follow them with -f.
 
-    They come straight from the journal, of all processes, across the change of the day. With -f each line of
-    --json is an object of its own.
+    The starts and ends of runs stand among them. They come straight from the journal, of all processes, across the
+    change of the day. With -f each line of --json is an object of its own.
     """
     run_id = desk.find_run(run).run_id if run is not None else None
     wanted = _Wanted(run_id, agent, frozenset(types))
