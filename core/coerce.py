@@ -96,7 +96,7 @@ class Coercion:
     def _convert(self, value: Any, path: str, depth: int) -> Any:
         if isinstance(value, Mapping):
             return self._mapping(value, path, depth)
-        if isinstance(value, list | tuple):
+        if isinstance(value, list | tuple) and not hasattr(value, "_asdict"):
             if type(value) is not list:
                 self._say(path, _name_of(type(value)), "list")
             return self._list(value, path, depth)
