@@ -137,11 +137,16 @@ class Bus:
                 pass  # another thread was quicker
         return self.writer, next(self._numbers)
 
-    def publish(self, record: Record) -> Delivery:
-        """Process *record* and hand it to every sink that takes its kind; never raises for what a plugin does."""
+    def publish(self, record: Record, *, is_clean: bool = False) -> Delivery:
+        """
+        Process *record* and hand it to every sink that takes its kind; never raises for what a plugin does.
+
+        Args:
+            is_clean: it is sealed, and known to hold nothing that the redactor would change.
+        """
         if self._is_closed:
             self._reopen()
-        processed = self._processed(sealed(record))
+        processed = self._processed(record if is_clean else self._redacted(sealed(record)))
         if processed is None:
             return self._drop(record)
         delivery = self._dispatch(processed)
@@ -186,9 +191,12 @@ class Bus:
             self._returned.append(record.seq)
         return _DROPPED
 
+    def _redacted(self, record: Record) -> Record:
+        if self.redactor is None:
+            return record
+        return self._one_step("redact", self.redactor, record) or record
+
     def _processed(self, record: Record) -> Record | None:
-        if self.redactor is not None:
-            record = self._one_step("redact", self.redactor, record) or record
         for name, processor in self._processors:
             result = self._one_step(name, processor, record)
             if result is None:

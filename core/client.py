@@ -17,7 +17,8 @@ from .intake import Intake, Settings
 from .live import LiveRun, LiveRuns
 from .machine import host
 from .ownership import Ownership
-from .shield import border
+from .quick_look import QuickLook
+from .shield import border, nothing
 from .snapshot import snapshot
 from .stored import StoredRuns
 from .tracking import RunContext, Tracking, current_run
@@ -27,15 +28,6 @@ if TYPE_CHECKING:
     from .wiring import Setup
 
 __all__ = ["RunContext", "TelemetryClient"]
-
-
-def _any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
-    """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
-    return run_id if isinstance(run_id, str) else generate_run_id("agent")
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """Answer for a call that went wrong."""
 
 
 class TelemetryClient(StoredRuns):
@@ -62,6 +54,7 @@ class TelemetryClient(StoredRuns):
         self.is_strict: bool = bool(self.config.strict)
         self._bus = self._setup.bus
         self._intake = Intake(self.is_strict)
+        self._look = QuickLook(self._bus.redactor)
         self._runs = LiveRuns()
         self._ownership = Ownership(self._setup.state_dir, self._bus, self._setup.open_store)
         super().__init__(self._setup.open_store, self._ownership.judge)
@@ -117,7 +110,7 @@ class TelemetryClient(StoredRuns):
         self._bus.publish(run)
         return run.run_id
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def log_event(self, run_id: str, event_type: str, payload: Any = None) -> None:
         """
         Record that something happened in a run.
@@ -127,6 +120,14 @@ class TelemetryClient(StoredRuns):
             event_type: what happened, in a word.
             payload: any object; what JSON cannot say is converted and the change named in the record.
         """
+        is_known = self._look.knows(run_id, event_type) and self._runs.get(run_id) is not None
+        sealed = self._look.sealed(payload) if is_known else None
+        if sealed is None:
+            return self._log_unusual(run_id, event_type, payload)
+        event = RunEvent.sealed(run_id, event_type, get_iso8601_timestamp(), *sealed, *self._bus.stamp())
+        self._bus.publish(event, is_clean=True)
+
+    def _log_unusual(self, run_id: Any, event_type: Any, payload: Any) -> None:
         run_id = self._intake.text("run_id", run_id)
         event_type = self._intake.text("event_type", event_type)
         if self._runs.get(run_id) is None:
@@ -136,7 +137,7 @@ class TelemetryClient(StoredRuns):
         timestamp = get_iso8601_timestamp()
         self._bus.publish(RunEvent(run_id, event_type, timestamp, value, writer, seq, coerced, payload_bytes=text))
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def set_metrics(self, run_id: str, /, **metrics: Any) -> None:
         """
         Set metrics of a run, and known fields of its record (`items_*`, `*_summary`, `product`, `git_*`, ...).
@@ -152,7 +153,7 @@ class TelemetryClient(StoredRuns):
             live.take(settings)
         self._publish_settings(run_id, settings)
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def increment(self, run_id: str, name: str, by: float = 1) -> None:
         """Add *by* to a metric or to one of the `items_*` counts of a run that this client has started."""
         live = self._runs.get(run_id)
@@ -162,7 +163,7 @@ class TelemetryClient(StoredRuns):
         with live.lock:
             self.set_metrics(run_id, **{name: live.increment(name, by)})
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def end_run(self, run_id: str, status: str = "success", **fields: Any) -> None:
         """
         Record that a run has ended.
@@ -182,7 +183,7 @@ class TelemetryClient(StoredRuns):
         live.take(settings)
         self._bus.publish(live.ended(word, *self._bus.stamp()))
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def _end_tracked(self, run_id: str, **ending: Any) -> None:
         # Inside its block a run may have been ended by hand, with a status of its own; that one stands.
         if self._runs.get(run_id) is not None:
@@ -198,7 +199,7 @@ class TelemetryClient(StoredRuns):
         """
         return Tracking(self, agent_name, job_type, trigger_type, fields)
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def associate_commit(self, run_id: str, commit_hash: str | None = None, **details: Any) -> None:
         """
         Link a git commit with a run.
@@ -232,7 +233,7 @@ class TelemetryClient(StoredRuns):
             "sinks": self._bus.health(),
         }
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def close(self, timeout_s: float = 2.0) -> None:
         """Let go of files and threads within *timeout_s* seconds; records that come later open them again."""
         if not len(self._runs):

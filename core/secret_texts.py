@@ -220,6 +220,6 @@ def may_hold_secret(text: str) -> bool:
         or "credential" in t or "sk-" in t or "k_live" in t or "k_test" in t or "gh" in t or "glpat" in t or "xox" in t
         or "akia" in t or "asia" in t or "aiza" in t or "ya29" in t or "hf_" in t or "npm_" in t or "pypi-" in t
         or "sg." in t or "eyj" in t or "bearer" in t or "basic" in t or "://" in t or "gsk_" in t or "xai-" in t
-        or "pplx-" in t or "hvs." in t or "jwt" in t or "otp" in t
+        or "pplx-" in t or "hvs." in t or "jwt" in t or "otp" in t or "github_pat_" in t
     )
     # fmt: on

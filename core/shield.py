@@ -12,7 +12,7 @@ from ..plugins.complaints import Complaints
 from .secret_texts import without_secrets
 from .signals import is_agents_own
 
-__all__ = ["Guard", "attempt", "border", "text_of"]
+__all__ = ["Guard", "attempt", "border", "nothing", "text_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,6 +111,10 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
         return shielded
 
     return decorate
+
+
+def nothing(*args: Any, **kwargs: Any) -> None:
+    """Answer for a call that went wrong and has nothing to return."""
 
 
 def _complain(method: str, error: Exception) -> None:

@@ -7,13 +7,9 @@ from typing import Any
 
 from ..plugins.records import RunEvent, RunRecord
 from ..plugins.store import RunQuery, RunStore
-from .shield import border
+from .shield import border, nothing
 
 __all__ = ["StoredRuns"]
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    """Answer for a question that could not be answered."""
 
 
 class StoredRuns:
@@ -35,7 +31,7 @@ class StoredRuns:
         """Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store."""
         return dict(self._up_to_date().stats())
 
-    @border(otherwise=_nothing)
+    @border(otherwise=nothing)
     def get_run(self, run_id: str) -> RunRecord | None:
         """Return the run with this id as it stands now, None when no store knows it."""
         return self._up_to_date().get_run(run_id)

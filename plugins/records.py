@@ -153,7 +153,9 @@ class RunRecord:
         return cls(**known)
 
 
-@frozen
+# Without slots, because sealed() can fill a dict in 0.45 us; the checked way into nine slots takes 1.05 us, which is
+# a fifth of a whole log_event().
+@frozen(slots=False)
 class RunEvent:
     """
     One thing that happened in a run.
@@ -171,6 +173,24 @@ class RunEvent:
     coerced: tuple[str, ...] = ()
     id: int | None = field(default=None, kw_only=True, eq=False)
     payload_bytes: bytes | None = field(default=None, kw_only=True, eq=False, repr=False)
+
+    @classmethod
+    def sealed(
+        cls, run_id: str, event_type: str, timestamp: str, payload: Any, payload_bytes: bytes, writer: str, seq: int
+    ) -> RunEvent:
+        """Return the event that these values make, which the caller has checked already."""
+        event = cls.__new__(cls)
+        values = event.__dict__
+        values["run_id"] = run_id
+        values["event_type"] = event_type
+        values["timestamp"] = timestamp
+        values["payload"] = payload
+        values["writer"] = writer
+        values["seq"] = seq
+        values["coerced"] = ()
+        values["id"] = None
+        values["payload_bytes"] = payload_bytes
+        return event
 
     @property
     def payload_json(self) -> str | None:
