@@ -33,6 +33,13 @@ PRAGMA foreign_keys = OFF;
 PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 0;
 """
+# What SQLite says where the file system lends no memory to the -shm file; a full disk is IOERR_SHMSIZE.
+_NO_SHARED_MEMORY = frozenset(
+    (
+        *(sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMLOCK, sqlite3.SQLITE_IOERR_SHMOPEN),
+        *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
+    )
+)
 _Result = TypeVar("_Result")
 
 
@@ -101,7 +108,7 @@ def open_for_writing(path: Path, lock: FileLock, wait_s: float) -> Opened:
         # Even a look at the file is refused while another process sets its journal mode, or closes it as the last.
         return patiently(lambda: _open(path, lock, _wanted_mode(path), end), end)
     except sqlite3.OperationalError as error:
-        if isinstance(named(error, path), Retryable) or not _is_in_wal_mode(path):
+        if error.sqlite_errorcode not in _NO_SHARED_MEMORY or not _is_in_wal_mode(path):
             raise
     _leave_wal(path)
     return patiently(lambda: _open(path, lock, "truncate", end), end)
@@ -125,12 +132,21 @@ def _settled(connection: sqlite3.Connection, path: Path, lock: FileLock, wanted:
         if not lock.acquire(max(0.0, end - time.monotonic())):
             raise Retryable(f"{path} is being prepared by another process")
         try:
-            is_new = migrate.prepare(connection, path)
-            patiently(lambda: _set_mode(connection, wanted), end)
+            is_new = _prepare(connection, path, shape, wanted, end)
         finally:
             lock.release()
         shape = inspect(connection)
     return Opened(connection, shape, _mode(connection) == "wal", is_new, identity_of(path))
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, shape: Shape, wanted: str, end: float) -> bool:
+    if not shape.tables:
+        # Nothing can be lost of an empty file: without its five syncs it is made in 1 ms, not in 5 to 100.
+        connection.execute("PRAGMA synchronous = OFF")
+    is_new = migrate.prepare(connection, path)
+    patiently(lambda: _set_mode(connection, wanted), end)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return is_new
 
 
 class _Connection(sqlite3.Connection):
@@ -197,7 +213,8 @@ def _is_in_wal_mode(path: Path) -> bool:
 
 def _leave_wal(path: Path) -> None:
     """Take a file out of WAL mode where no -shm file can be made: alone with it, SQLite needs none."""
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_MS / 1000)
     try:
         # Before anything else: the first look at the file would want the -shm file.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()

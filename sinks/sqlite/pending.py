@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from itertools import islice
 from typing import TypeAlias
 
 from attrs import define, field
@@ -70,7 +69,8 @@ class Pending:
 
     def first(self, count: int) -> list[Line]:
         """Return the *count* records that have waited longest."""
-        return list(islice(self._lines, count))
+        # By index: an iteration over a deque fails when another thread, or a signal handler, adds to it meanwhile.
+        return [self._lines[index] for index in range(min(count, len(self._lines)))]
 
     def take_off(self, count: int) -> None:
         """Forget the *count* records that have waited longest: they are written, or refused for good."""
@@ -84,7 +84,10 @@ class Pending:
         elif count:
             self.counts.lost += count
             _complaints.say(
-                "lost", "%s took no records for long; %d are lost, as no journal keeps them", self.path, count
+                f"lost:{self.path}",
+                "%s took no records for long; %d are lost, as no journal keeps them",
+                self.path,
+                count,
             )
 
     def give_up(self) -> None:
@@ -117,4 +120,4 @@ class Pending:
         """Count the record that waited longest as one that no store of this kind takes, and say so."""
         self.take_off(1)
         self.counts.refused += 1
-        _complaints.say("refused", "a record of run %s is left out: %s", line.run_id, error)
+        _complaints.say(f"refused:{self.path}", "a record of run %s is left out: %s", line.run_id, error)
