@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 from ..plugins.context import SinkContext
 from ..plugins.discovery import load_sink_type
@@ -12,8 +11,7 @@ from ..plugins.errors import StoreError
 from ..plugins.store import RunStore
 from .config import TelemetryConfig
 from .readable import first_store
-from .shield import attempt
-from .wiring import build_sink, context_for
+from .wiring import build_sinks, context_for
 
 __all__ = ["open_store"]
 
@@ -80,13 +78,6 @@ def _opened(kind: str, base: Path, *, database: Path | None = None, journal: Pat
 
 
 def _configured(config: TelemetryConfig) -> RunStore:
-    sinks: dict[str, Any] = {}
-    faults = []
-    for spec in config.sinks:
-        sink, failure = attempt(build_sink, config, spec)
-        if failure is None:
-            sinks[spec.name] = sink
-        else:
-            faults.append(f"sinks.{spec.name}: {failure}")
+    sinks, faults = build_sinks(config)
     journal = next((sink for sink in sinks.values() if hasattr(sink, "journal_directory")), None)
     return first_store(sinks, {name: context_for(config, name, journal) for name in sinks}, faults)
