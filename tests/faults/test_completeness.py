@@ -19,7 +19,6 @@ from victims import massacre
 from telemetry import TelemetryClient
 from telemetry.core.verify import WriterAccount
 
-
 RUN = "import sys; from telemetry.core.cli.main import main; main()"
 
 
