@@ -217,6 +217,26 @@ def test_lines_before_an_interrupted_one_are_not_written_twice(open_journal, tmp
     assert [1, 2, 9, 3] == numbers(tmp_path / "raw")
 
 
+def test_a_line_that_cannot_be_written_anew_is_told_once(open_journal, tmp_path, line):
+    """Cut by another writer, and then the disk is full: one sentence says so."""
+    calls: list[int] = []
+
+    def write(descriptor: int, text: bytes | memoryview) -> int:
+        calls.append(len(text))
+        if len(calls) > 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with (tmp_path / "raw" / DAY).open("ab") as stream:
+            count = os.write(descriptor, text[:20])
+            stream.write(line(2))
+        return count
+
+    with pytest.raises(OSError, match="free some space there") as caught:
+        open_journal(disk=Disk(write=write)).append(line(1))
+
+    assert 2 == len(calls)
+    assert 1 == str(caught.value).count("cannot append")
+
+
 def test_a_full_disk_is_told_with_path_and_cure(open_journal, tmp_path, line):
     """The line is refused, not half accepted; when there is space again the next one stands on a line of its own."""
     room = [len(line(1)) + 30]

@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from telemetry.sinks.journal.disk import Disk
+from telemetry.sinks.journal.side_lock import SideLock
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to log in")
 
@@ -115,11 +117,13 @@ def test_a_handler_may_close_the_journal(open_journal, line, numbers, tmp_path, 
     disk = _Interruptible()
     journal = open_journal(fsync=fsync, disk=disk.as_disk)
     journal.append(line(0))
-    disk.at[place] = journal.close
+    disk.at[place] = lambda: journal.close(20.0)
 
+    started = time.monotonic()
     for n in (1, 2, 3):
         journal.append(line(n))
 
+    assert time.monotonic() - started < 10  # it waits for no sync of its own thread
     assert [0, 1, 2, 3] == numbers(tmp_path / "raw")
 
 
@@ -140,6 +144,25 @@ def test_a_handler_may_turn_the_day_inside_a_call(open_journal, clock, line, num
 
     assert [0, 1, 2, 3] == sorted(numbers(tmp_path / "raw"))
     assert (0, 0) == (journal.health()["sync_faults"], journal.health()["append_faults"])
+
+
+@pytest.mark.parametrize("fsync", ["always", "never"])
+def test_a_handlers_line_leaves_the_lock_to_the_one_below(open_journal, line, tmp_path, fsync):
+    """Other processes wait until the line of the interrupted thread is written too."""
+    disk = _Interruptible()
+    journal = open_journal(fsync=fsync, disk=disk.as_disk)
+    journal.append(line(0))
+    other = SideLock(str(tmp_path / "raw" / ".lock"), wait_s=0.0)
+    other.renew()
+    taken: list[bool] = []
+
+    disk.at["before write"] = lambda: journal.append(line(2))
+    disk.at["after write"] = lambda: disk.at.update({"after write": lambda: taken.append(other.acquire())})
+    journal.append(line(1))
+    taken.append(other.acquire())
+    other.close()
+
+    assert [False, True] == taken
 
 
 def test_a_handler_meets_the_first_line(open_journal, line, numbers, tmp_path, monkeypatch):
