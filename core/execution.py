@@ -9,11 +9,11 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, Any
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 __all__ = ["CANNOT_RUN", "NOT_FOUND", "Finished", "run_command"]
 
@@ -22,6 +22,7 @@ NOT_FOUND, CANNOT_RUN = 127, 126
 
 _SIGNALLED = 128
 _TAIL_BYTES = 4096
+_LOOK_S = 0.1
 _FORWARDED = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGINT", "SIGQUIT")
 _FROM_TERMINAL = frozenset(("SIGINT", "SIGQUIT"))
 
@@ -55,12 +56,13 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> Finis
     tail: deque[bytes] = deque()
     assert process.stderr is not None
     pump = threading.Thread(target=_pass_on, args=(process.stderr, tail), name="stderr", daemon=True)
-    with _signals_to(process):
+    waiter = _Waiter(process)
+    with _signals_to(waiter):
         pump.start()
-        usage = _wait(process)
+        waiter.wait()
     # A grandchild may hold the pipe for hours; what the command itself had to say has arrived by now.
     pump.join(timeout=1.0)
-    return _finished(process.returncode, b"".join(tail)[-_TAIL_BYTES:].decode("utf-8", "replace"), usage)
+    return _finished(process.returncode, b"".join(tail)[-_TAIL_BYTES:].decode("utf-8", "replace"), waiter.usage)
 
 
 def _finished(code: int, tail: str, usage: Mapping[str, float]) -> Finished:
@@ -100,13 +102,42 @@ def _write_all(chunk: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _wait(process: subprocess.Popen[bytes]) -> dict[str, float]:
-    """Wait for the end of *process*, and return what it used."""
-    if not hasattr(os, "wait4"):
-        process.wait()
-        return {}
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+@define
+class _Waiter:
+    """
+    Wait for the end of a process in a thread of its own.
+
+    In the main thread a signal that comes just before the wait begins would have to wait for its end.
+    """
+
+    process: subprocess.Popen[bytes]
+    usage: dict[str, float] = field(factory=dict)
+    _is_over: threading.Event = field(factory=threading.Event)
+
+    def wait(self) -> None:
+        """Return when the process has ended; the handlers of signals run meanwhile."""
+        threading.Thread(target=self._reap, name="waiter", daemon=True).start()
+        while not self._is_over.wait(_LOOK_S):
+            pass
+
+    def _reap(self) -> None:
+        if hasattr(os, "wait4"):
+            _, status, used = os.wait4(self.process.pid, 0)
+            self.process.returncode = os.waitstatus_to_exitcode(status)
+            self.usage.update(_usage(used))
+        else:
+            self.process.wait()
+        self._is_over.set()
+
+    def send(self, number: int) -> None:
+        """Send a signal to the process, unless it has ended."""
+        # Not Popen.send_signal(): it looks for the end first, and would take the figures of wait4() away from us.
+        if not self._is_over.is_set():
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+
+def _usage(used: Any) -> dict[str, float]:
     # Linux counts kilobytes, macOS bytes.
     divisor = 1024 * 1024 if sys.platform == "darwin" else 1024
     usage = {"cpu_user_s": used.ru_utime, "cpu_system_s": used.ru_stime, "max_rss_mb": used.ru_maxrss / divisor}
@@ -114,15 +145,15 @@ def _wait(process: subprocess.Popen[bytes]) -> dict[str, float]:
 
 
 @contextmanager
-def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Hand the signals that we get on to *process*; those of the terminal's keys it gets by itself."""
+def _signals_to(waiter: _Waiter) -> Iterator[None]:
+    """Hand the signals that we get on to the process; those of the terminal's keys it gets by itself."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may change what signals do
         return
     before = {}
     for name in _FORWARDED:
         if hasattr(signal, name):
-            before[name] = signal.signal(getattr(signal, name), _forwarder(process, name))
+            before[name] = signal.signal(getattr(signal, name), _forwarder(waiter, name))
     try:
         yield
     finally:
@@ -130,10 +161,10 @@ def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(getattr(signal, name), handler if handler is not None else signal.SIG_DFL)
 
 
-def _forwarder(process: subprocess.Popen[bytes], name: str) -> Any:
+def _forwarder(waiter: _Waiter, name: str) -> Any:
     def forward(number: int, frame: FrameType | None) -> None:
         if not (name in _FROM_TERMINAL and _is_in_foreground()):
-            process.send_signal(number)
+            waiter.send(number)
 
     return forward
 

@@ -37,13 +37,14 @@ class Scale:
     ticks: tuple[float, ...]
 
     @classmethod
-    def over(cls, values: Sequence[float], most_ticks: int = 5) -> Scale:
-        """Return a scale that holds all *values*, and 0 where they are near it."""
-        low, high = min(values), max(values)
+    def over(cls, values: Sequence[float], *, most_ticks: int = 5, unit: float = 1.0) -> Scale:
+        """Return a scale that holds all *values*, and 0 where they are near it; its ticks are round in *unit*."""
+        low, high = min(values) / unit, max(values) / unit
         low = 0.0 if 0 <= low <= high / 2 or low == high >= 0 else low
         step = _round_step((high - low) / max(most_ticks - 1, 1) or abs(high) or 1.0)
         bottom, top = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
-        return cls(bottom * step, top * step, tuple(number * step for number in range(bottom, top + 1)))
+        ticks = tuple(number * step * unit for number in range(bottom, top + 1))
+        return cls(ticks[0], ticks[-1], ticks)
 
     def share(self, value: float) -> float:
         """Return where *value* stands: 0 at the bottom, 1 at the top."""
@@ -65,18 +66,20 @@ def columns_of(points: Sequence[Point], count: int) -> list[Sequence[Point]]:
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 900, 360, 80, 20, 44, 40
 
 
-def svg_of(points: Sequence[Point], *, title: str, labels: Sequence[str], x_labels: tuple[str, str]) -> str:
+def svg_of(
+    points: Sequence[Point], scale: Scale, *, title: str, labels: Sequence[str], x_labels: tuple[str, str]
+) -> str:
     """
     Return a picture of *points* as SVG, with light and dark colours as the reader's system wants them.
 
     Points stand at equal distances: runs come in bursts, and over time most of them would lie on one spot.
 
     Args:
-        title: stands above it.
+        scale: holds all of them.
+        title: stands above them.
         labels: what to write at each tick of the scale, from the bottom.
         x_labels: what to write below the first and the last point.
     """
-    scale = Scale.over([point.value for point in points])
     places = [(_x(number, len(points)), _y(scale, point.value)) for number, point in enumerate(points)]
     parts = [_HEAD.format(title=escape(title), width=_WIDTH, height=_HEIGHT), _grid(scale, labels)]
     parts.append(f'<polyline class="line" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>')

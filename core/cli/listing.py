@@ -19,7 +19,7 @@ Row = TypeVar("Row")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 FORMS = {
-    "json": "one JSON array",
+    "json": "JSON",
     "nl": "one JSON object a line",
     "csv": "CSV with a heading",
     "tsv": "columns with tabs between them, as in a pipe",

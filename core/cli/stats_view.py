@@ -74,7 +74,8 @@ def overview_lines(screen: Screen, overview: Overview) -> Iterator[str]:
 
 
 def _headline(screen: Screen, overview: Overview) -> Iterator[str]:
-    line, used = [], 0
+    line: list[str] = []
+    used = 0
     for text, style in _headline_parts(screen, overview):
         if used + width_of(text) > screen.width:
             yield "   ".join(line)

@@ -30,7 +30,7 @@ _EXAMPLES = (
 @pass_desk
 def command(desk: Desk, /, form: str | None) -> int:
     """
-    Say whether the records are complete.
+    Say whether every record is there.
 
     Each record carries the id of its writer and a number. The journal is read from end to end, and the store and the
     remote sinks are compared with it.
