@@ -123,7 +123,7 @@ class Bus:
 
     def public_text(self, name: Any) -> str:
         """Return the name of an agent as it may stand in an id: without secrets, whose shape the id would break."""
-        if not isinstance(name, str):
+        if not issubclass(type(name), str):
             return "agent"
         return name if self.redactor is None else self.redactor.text(name)
 
@@ -136,6 +136,10 @@ class Bus:
             except IndexError:
                 pass  # another thread was quicker
         return self.writer, next(self._numbers)
+
+    def take_back(self, seq: int) -> None:
+        """Give the number *seq* to the next record: a gap in the numbers means a loss, and this is none."""
+        self._returned.append(seq)
 
     def publish(self, record: Record, *, is_clean: bool = False) -> Delivery:
         """
@@ -186,9 +190,8 @@ class Bus:
 
     def _drop(self, record: Record) -> Delivery:
         self.dropped += 1
-        # The number is given to the next record: a gap in the numbers means a loss, and this is none.
         if record.seq is not None and record.writer == self.writer:
-            self._returned.append(record.seq)
+            self.take_back(record.seq)
         return _DROPPED
 
     def _redacted(self, record: Record) -> Record:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..plugins.ids import generate_run_id, get_iso8601_timestamp
 from ..plugins.mend import Complaint
 from ..plugins.merge import placeholder
-from ..plugins.records import MetricsUpdate, RunEvent
+from ..plugins.records import MetricsUpdate, RunEvent, RunRecord
 from . import lifecycle
 from .intake import Intake, Settings
 from .live import LiveRun, LiveRuns
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from .wiring import Setup
 
 __all__ = ["RunContext", "TelemetryClient"]
+
+
+def _any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
+    """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
+    return run_id if type(run_id) is str and run_id else generate_run_id("agent")
+
+
+def _all_of(status: str, settings: Settings) -> dict[str, Any]:
+    return {**settings.attributes, **settings.metrics, **settings.fields, "status": status}
 
 
 class TelemetryClient(StoredRuns):
@@ -61,9 +70,7 @@ class TelemetryClient(StoredRuns):
         self._ownership.look()
         lifecycle.register(self)
 
-    @border(
-        otherwise=lambda self, agent_name=None, *args, run_id=None, **fields: str(run_id or generate_run_id("agent"))
-    )
+    @border(otherwise=_any_run_id)
     def start_run(
         self,
         agent_name: str,
@@ -89,26 +96,23 @@ class TelemetryClient(StoredRuns):
         start_time = get_iso8601_timestamp()
         if run_id is None:
             run_id = generate_run_id(self._bus.public_text(agent_name), start_time)
-        writer, seq = self._bus.stamp()
-        run = self._intake.run(
-            {
-                "start_time": start_time,
-                "agent_owner": self.config.agent_owner,
-                "host": host(),
-                "parent_run_id": parent_run_id or self._parent_of(run_id),
-                **fields,
-                "run_id": self._intake.text("run_id", run_id),
-                "agent_name": agent_name,
-                "job_type": job_type,
-                "trigger_type": trigger_type,
-                "status": "running",
-                "writer": writer,
-                "seq": seq,
-            }
-        )
-        self._runs.add(LiveRun(run))
+        run_id = self._intake.text("run_id", run_id)
+        self._warn_of_namesake(run_id)
+        own = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, "run_id": run_id}
+        own["parent_run_id"] = self._parent_of(run_id) if parent_run_id is None else parent_run_id
+        run = self._start_record(start_time, {**fields, **own})
+        self._runs.add(LiveRun(run, is_told=run.start_time != start_time))
         self._bus.publish(run)
         return run.run_id
+
+    def _start_record(self, start_time: str, given: dict[str, Any]) -> RunRecord:
+        writer, seq = self._bus.stamp()
+        said = {"start_time": start_time, "agent_owner": self.config.agent_owner, "host": host(), "status": "running"}
+        try:
+            return self._intake.run({**said, "writer": writer, "seq": seq}, given)
+        except BaseException:
+            self._bus.take_back(seq)  # a number that no record has would look like a loss
+            raise
 
     @border(otherwise=nothing)
     def log_event(self, run_id: str, event_type: str, payload: Any = None) -> None:
@@ -138,13 +142,14 @@ class TelemetryClient(StoredRuns):
         self._bus.publish(RunEvent(run_id, event_type, timestamp, value, writer, seq, coerced, payload_bytes=text))
 
     @border(otherwise=nothing)
-    def set_metrics(self, run_id: str, /, **metrics: Any) -> None:
+    def set_metrics(self, run_id: str | None = None, /, **metrics: Any) -> None:
         """
         Set metrics of a run, and known fields of its record (`items_*`, `*_summary`, `product`, `git_*`, ...).
 
         What is set is in the journal when this returns. `metrics_json`, text or mapping, is merged into the metrics.
         """
-        run_id = self._intake.text("run_id", run_id)
+        # By position, so that a metric may have any name; by its own name only where there is no other.
+        run_id = self._intake.text("run_id", metrics.pop("run_id", None) if run_id is None else run_id)
         settings = self._intake.metrics(metrics)
         live = self._runs.get(run_id)
         if live is None:
@@ -156,12 +161,12 @@ class TelemetryClient(StoredRuns):
     @border(otherwise=nothing)
     def increment(self, run_id: str, name: str, by: float = 1) -> None:
         """Add *by* to a metric or to one of the `items_*` counts of a run that this client has started."""
-        live = self._runs.get(run_id)
-        if live is None:
-            self.log_event(run_id, "increment", {"name": name, "by": by})
-            return
+        run_id, name = self._intake.text("run_id", run_id), self._intake.text("metric", name)
+        amount, live = self._intake.amount(by), self._runs.get(run_id)
+        if live is None or amount is None:
+            return self.log_event(run_id, "increment", {"name": name, "by": by})
         with live.lock:
-            self.set_metrics(run_id, **{name: live.increment(name, by)})
+            self.set_metrics(run_id, **{name: live.increment(name, amount)})
 
     @border(otherwise=nothing)
     def end_run(self, run_id: str, status: str = "success", **fields: Any) -> None:
@@ -215,12 +220,12 @@ class TelemetryClient(StoredRuns):
         if link is not None:
             self._bus.publish(link)
 
-    @border(otherwise=lambda self, timeout_s=5.0: False)
+    @border(otherwise=lambda *args, **kwargs: False)
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Bring everything out that sinks still hold, within *timeout_s* seconds; return whether that was done."""
         return self._bus.flush(timeout_s)
 
-    @border(otherwise=lambda self: {"sinks": {}, "faults": []})
+    @border(otherwise=lambda *args, **kwargs: {"sinks": {}, "faults": []})
     def status(self) -> dict[str, Any]:
         """Return how the telemetry itself is: writer, runs under way, configuration faults, each sink's counts."""
         return {
@@ -238,7 +243,6 @@ class TelemetryClient(StoredRuns):
         """Let go of files and threads within *timeout_s* seconds; records that come later open them again."""
         if not len(self._runs):
             self._ownership.leave(has_open_runs=False)
-            lifecycle.unregister(self)
         self._ownership.close(timeout_s)
         self._close_store()
         self._setup.close(timeout_s)
@@ -268,6 +272,12 @@ class TelemetryClient(StoredRuns):
         parent = context.run_id if context is not None else os.environ.get("TELEMETRY_RUN_ID")
         return parent if parent != run_id else None
 
+    def _warn_of_namesake(self, run_id: str) -> None:
+        if self._runs.get(run_id) is not None:
+            self._intake.warn(Complaint("run_id", run_id, "a run of this id is under way; both go into one record"))
+        elif self._runs.has_ended(run_id):
+            self._intake.warn(Complaint("run_id", run_id, "a run of this id has ended; its first end stands"))
+
     def _warn_of_stranger(self, run_id: str, what: str, detail: str) -> None:
         if self._ownership.is_inherited(run_id):
             return
@@ -284,7 +294,7 @@ class TelemetryClient(StoredRuns):
     def _end_elsewhere(self, run_id: str, status: str, settings: Settings) -> None:
         if self._runs.has_ended(run_id):
             self._intake.warn(Complaint("run_id", run_id, "this run has ended; the second end is kept as an event"))
-            self.log_event(run_id, "run_ended_again", {"status": status, **settings.fields, **settings.metrics})
+            self.log_event(run_id, "run_ended_again", _all_of(status, settings))
             return
         if run_id != os.environ.get("TELEMETRY_RUN_ID") and not self._ownership.is_inherited(run_id):
             self._intake.warn(Complaint("run_id", run_id, "no run of this id was started here; its end is kept"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from datetime import timedelta
 from typing import Any
 
 import attrs
 from attrs import define, field
 
-from ..plugins.ids import get_iso8601_timestamp
+from ..plugins.ids import calculate_duration_ms, get_iso8601_timestamp
 from ..plugins.records import RunRecord
 from .intake import Settings
 
@@ -26,9 +27,11 @@ class LiveRun:
 
     Args:
         start: its record at the start.
+        is_told: the agent itself said when it began.
     """
 
     start: RunRecord
+    is_told: bool = False
     fields: dict[str, Any] = field(factory=dict)
     metrics: dict[str, Any] = field(factory=dict)
     attributes: dict[str, Any] = field(factory=dict)
@@ -54,20 +57,32 @@ class LiveRun:
 
     def ended(self, status: str, writer: str, seq: int) -> RunRecord:
         """Return the record of the run as it ends now with *status*."""
-        end_time = self.fields.pop("end_time", None) or get_iso8601_timestamp()
-        # A wall clock that is set back in the middle of a run must not make its duration negative.
+        with self.lock:
+            fields = {**self._times(self.fields.get("end_time")), **self.fields}
+            return attrs.evolve(
+                self.start,
+                **fields,
+                status=status,
+                metrics={**self.start.metrics, **self.metrics},
+                attributes={**self.start.attributes, **self.attributes},
+                coerced=tuple(dict.fromkeys((*self.start.coerced, *self.coerced))),
+                writer=writer,
+                seq=seq,
+            )
+
+    def _times(self, end_time: str | None) -> dict[str, Any]:
+        # Of a run that is told afterwards, the agent says when it began or ended; the clock here knows nothing of it.
+        if end_time is not None or self.is_told:
+            end_time = end_time or get_iso8601_timestamp()
+            return {"end_time": end_time, "duration_ms": calculate_duration_ms(self.start.start_time, end_time)}
         duration_ms = (time.monotonic_ns() - self._began_ns) // 1_000_000
-        return attrs.evolve(
-            self.start,
-            **{"duration_ms": duration_ms, **self.fields},
-            end_time=max(end_time, self.start.start_time),
-            status=status,
-            metrics={**self.start.metrics, **self.metrics},
-            attributes={**self.start.attributes, **self.attributes},
-            coerced=tuple(dict.fromkeys((*self.start.coerced, *self.coerced))),
-            writer=writer,
-            seq=seq,
-        )
+        # A wall clock that is set back in the middle of a run must not make its end come before its start.
+        now = get_iso8601_timestamp()
+        is_back = now < self.start.start_time
+        return {"end_time": self._end_after(duration_ms) if is_back else now, "duration_ms": duration_ms}
+
+    def _end_after(self, duration_ms: int) -> str:
+        return (self.start.started_at + timedelta(milliseconds=duration_ms)).isoformat(timespec="microseconds")
 
 
 class LiveRuns:
