@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-from .shield import attempt
+from .shield import attempt, text_of
 
-__all__ = ["register", "unregister"]
+__all__ = ["register"]
 
 _EXIT_S = 2.0
-_clients: weakref.WeakSet[Any] = weakref.WeakSet()
+_log = logging.getLogger("telemetry.client")
+# Not a WeakSet: to walk one while another thread builds a client raises.
+_clients: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
 def register(client: Any) -> None:
-    """Follow *client* until it is closed or nobody holds it any more."""
-    _clients.add(client)
+    """Follow *client* until nobody holds it any more; also when it is closed, since a record opens it again."""
+    _clients[id(client)] = client
 
 
-def unregister(client: Any) -> None:
-    """Follow *client* no more."""
-    _clients.discard(client)
+def _followed() -> list[Any]:
+    return [client for reference in _clients.valuerefs() if (client := reference()) is not None]
 
 
 def _at_exit() -> None:
     # Flushed, not closed: other atexit handlers and __del__ methods may still log, and those records count.
     end = time.monotonic() + _EXIT_S
-    for client in list(_clients):
-        attempt(client._exiting, max(0.0, end - time.monotonic()))
+    for client in _followed():
+        _tried("exit", client._exiting, max(0.0, end - time.monotonic()))
 
 
 def _in_child() -> None:
-    for client in list(_clients):
-        attempt(client._forked)
+    for client in _followed():
+        _tried("fork", client._forked)
+
+
+def _tried(occasion: str, act: Callable[..., None], *args: Any) -> None:
+    _, failure = attempt(act, *args)
+    if failure is not None:
+        # A log handler of the agent's may raise; the other clients still have to be told.
+        attempt(_log.warning, "a client is not told of the %s of the process: %s", occasion, text_of(failure))
 
 
 atexit.register(_at_exit)

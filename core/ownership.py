@@ -80,7 +80,7 @@ class Ownership:
         if self._claim is not None:
             self._tried(self._claim.drop_in_child)
         forget_all()
-        self._inherited = frozenset(open_runs)
+        self._inherited = self._inherited.union(open_runs)
         self._claim = self._new_claim()
 
     def close(self, deadline_s: float) -> None:
