@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -14,7 +14,7 @@ from .letters import one_line, padded, printable, width_of, wrapped
 from .run_view import duration_of, run_columns
 from .screen import Screen
 from .table import Cell, Column, table_lines
-from .words import age_text, clock_text, count_text, duration_text, is_number, plural, value_text
+from .words import age_text, clock_text, count_text, duration_text, figure_text, is_number, plural, value_text
 
 __all__ = ["RunPage", "page_lines"]
 
@@ -58,9 +58,9 @@ def page_lines(screen: Screen, page: RunPage) -> Iterator[str]:
     yield ""
     yield from _facts(screen, page)
     yield from _error(screen, page.run)
-    yield from _values(screen, "Metrics", page.run.metrics)
+    yield from _values(screen, "Metrics", page.run.metrics, figure_text)
     attributes = {name: value for name, value in page.run.attributes.items() if name != "traceback"}
-    yield from _values(screen, "Attributes", attributes)
+    yield from _values(screen, "Attributes", attributes, value_text)
     yield from _commits(screen, page.commits)
     yield from _children(screen, page.children)
     if page.events is not None:
@@ -137,16 +137,16 @@ def _error(screen: Screen, run: RunRecord) -> Iterator[str]:
             yield f"{_MARGIN}{screen.style(line, 'dim')}"
 
 
-def _values(screen: Screen, title: str, values: Mapping[str, Any]) -> Iterator[str]:
+def _values(screen: Screen, title: str, values: Mapping[str, Any], told: Callable[[Any], str]) -> Iterator[str]:
     if not values:
         return
     yield from _section(screen, title)
     shown = [(one_line(name), value) for name, value in list(values.items())[:_MOST_VALUES]]
     name_width = min(max(width_of(name) for name, _ in shown), _WIDEST_NAME)
-    number_width = max((width_of(value_text(value)) for _, value in shown if is_number(value)), default=0)
+    number_width = max((width_of(told(value)) for _, value in shown if is_number(value)), default=0)
     for name, value in shown:
         label = screen.style(padded(screen.cut(name, name_width), name_width), "dim")
-        text = padded(value_text(value), number_width if is_number(value) else 0, is_right=True)
+        text = padded(told(value), number_width if is_number(value) else 0, is_right=True)
         yield f"{_MARGIN}{label}  {screen.cut(text, screen.width - name_width - 4)}"
     if len(values) > _MOST_VALUES:
         yield screen.style(f"{_MARGIN}{plural(len(values) - _MOST_VALUES, 'more value')}: --json", "dim")

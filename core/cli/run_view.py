@@ -10,7 +10,7 @@ from typing import Any
 from ...plugins.records import RunRecord
 from .screen import Screen
 from .table import Cell, Column
-from .words import age_text, clock_text, count_text, duration_text, short_id, value_text
+from .words import age_text, clock_text, count_text, duration_text, figure_text, short_id
 
 __all__ = ["STATUSES_IN_ORDER", "duration_of", "note_of", "run_columns", "status_cell"]
 
@@ -40,7 +40,7 @@ def run_columns(screen: Screen, metrics: Sequence[str] = ()) -> list[Column[RunR
     ]
     columns += [_metric_column(name) for name in metrics]
     columns += [Column(name=name, value=_getter(name), is_shown=False) for name in _PIPED_ONLY]
-    columns.append(Column(name="note", value=note_of, style="dim", least=18, rank=3))
+    columns.append(Column(name="note", value=note_of, style="dim", least=26, rank=3))
     return columns
 
 
@@ -90,7 +90,7 @@ def _metric_column(name: str) -> Column[RunRecord]:
         return run.metrics.get(name)
 
     def cell(run: RunRecord) -> Cell:
-        return Cell("" if value(run) is None else value_text(value(run)))
+        return Cell("" if value(run) is None else figure_text(value(run)))
 
     return Column(name=name, value=value, cell=cell, is_right=True, least=6, rank=1)
 

@@ -15,6 +15,7 @@ __all__ = [
     "clock_text",
     "count_text",
     "duration_text",
+    "figure_text",
     "is_number",
     "json_text",
     "number_text",
@@ -122,12 +123,13 @@ def number_text(number: float) -> str:
 
 
 def value_text(value: Any) -> str:
-    """Return any plain value in one line: numbers as `number_text()`, texts as they are, the rest as JSON."""
-    if isinstance(value, str):
-        return one_line(value)
-    if is_number(value):
-        return number_text(value)
-    return one_line(json_text(value))
+    """Return any plain value in one line: numbers with all their digits, texts as they are, the rest as JSON."""
+    return one_line(value) if isinstance(value, str) else one_line(json_text(value))
+
+
+def figure_text(value: Any) -> str:
+    """Return a metric or a count in one line: numbers as `number_text()`, the rest as `value_text()`."""
+    return number_text(value) if is_number(value) else value_text(value)
 
 
 def plain_text(value: Any) -> str:

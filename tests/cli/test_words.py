@@ -8,6 +8,7 @@ from telemetry.core.cli.words import (
     age_text,
     clock_text,
     duration_text,
+    figure_text,
     number_text,
     percent_text,
     plural,
@@ -90,9 +91,10 @@ def test_numbers_keep_the_digits_that_count(number, text: str):
 
 def test_values_of_every_kind_fit_in_a_line():
     """Flags are words, tables are JSON, texts lose their newlines."""
-    assert ["true", "null", '{"a": [1, 2]}', "a b", "1,000"] == [
-        value_text(value) for value in (True, None, {"a": [1, 2]}, "a\nb", 1000)
-    ]
+    values = (True, None, {"a": [1, 2]}, "a\nb", 1000)
+
+    assert ["true", "null", '{"a": [1, 2]}', "a b", "1000"] == list(map(value_text, values))
+    assert ["true", "null", '{"a": [1, 2]}', "a b", "1,000"] == list(map(figure_text, values))
 
 
 @pytest.mark.parametrize(

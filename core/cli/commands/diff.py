@@ -16,7 +16,7 @@ from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..screen import Screen
 from ..table import Cell, Column
-from ..words import clock_text, duration_text, number_text, plural, short_id, value_text
+from ..words import clock_text, duration_text, figure_text, number_text, plural, short_id
 
 __all__ = ["command"]
 
@@ -87,7 +87,7 @@ def _shown(name: str, value: object, now: datetime) -> str:
         return clock_text(value, now)
     if name.endswith("_ms") and isinstance(value, int | float):
         return duration_text(value)
-    return value_text(value)
+    return figure_text(value)
 
 
 def _change(row: Difference) -> Cell:
