@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..plugins.context import SinkContext
 from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, refusal
@@ -16,7 +16,7 @@ from .bus import Bus
 from .config import SinkSpec, TelemetryConfig, resolve_sink
 from .readable import first_store
 from .redact import Redactor
-from .shield import attempt
+from .shield import attempt, text_of
 
 if TYPE_CHECKING:
     from ..plugins.store import RunStore
@@ -45,12 +45,16 @@ class Setup:
     faults: list[str] = field(factory=list)
 
     def attach_all(self) -> None:
-        """Attach every sink to the bus; one that is refused becomes a fault."""
+        """Attach every sink that is not attached to the bus; one that is refused becomes a fault."""
         for name, sink in list(self.sinks.items()):
+            if name in self.bus.sink_names:
+                continue
+            # The writer is another one in the child of a fork, where a record may open the sinks again.
+            self.contexts[name] = evolve(self.contexts[name], writer=self.bus.writer)
             _, failure = attempt(self.bus.attach, name, sink, self.contexts[name])
             if failure is not None:
                 del self.sinks[name]
-                self.faults.append(str(failure))
+                self.faults.append(text_of(failure))
 
     @property
     def state_dir(self) -> Path | None:
@@ -83,9 +87,9 @@ def set_up(
     Raises:
         ConfigError: in strict mode only, with every fault.
     """
-    settled = _settled(config, overrides or {})
+    settled, faults = _settled(config, overrides or {})
     bus = Bus(redactor=_redactor(settled))
-    setup = Setup(settled, bus, faults=list(settled.faults))
+    setup = Setup(settled, bus, faults=[*settled.faults, *faults])
     if not settled.disabled:
         _fill(setup, sinks)
         setup.attach_all()
@@ -95,9 +99,22 @@ def set_up(
     return setup
 
 
-def _settled(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> TelemetryConfig:
+def _settled(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> tuple[TelemetryConfig, list[str]]:
+    """Return the configuration that was asked for, or else the best one there is, and why it is not the other."""
+    settled, failure = attempt(_asked_for, config, overrides)
+    if failure is None:
+        return settled, []
+    if isinstance(failure, ConfigError) and (config is None or getattr(config, "strict", False)):
+        raise failure
+    faults = list(getattr(failure, "faults", None) or [text_of(failure)])
+    return (config if isinstance(config, TelemetryConfig) else TelemetryConfig.load()), faults
+
+
+def _asked_for(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> TelemetryConfig:
     if config is None:
         return TelemetryConfig.load(**overrides)
+    if not isinstance(config, TelemetryConfig):
+        raise ConfigError(f"config is of type {type(config).__name__}; wanted a TelemetryConfig")
     return config.changed(**overrides) if overrides else config
 
 
@@ -107,14 +124,24 @@ def _redactor(config: TelemetryConfig) -> Redactor | None:
 
 
 def _fill(setup: Setup, sinks: Mapping[str, object] | None) -> None:
-    built, faults = (dict(sinks), []) if sinks is not None else build_sinks(setup.config)
+    built, faults = build_sinks(setup.config) if sinks is None else _ready(sinks)
     setup.faults.extend(faults)
     # The journal goes first: what a later sink cannot keep must be there already.
     names = sorted(built, key=lambda name: not hasattr(built[name], "journal_directory"))
-    setup.sinks = {name: built[name] for name in names}
     journal = next((built[name] for name in names if hasattr(built[name], "journal_directory")), None)
     for name in names:
-        setup.contexts[name] = context_for(setup.config, name, journal, setup.bus)
+        context, failure = attempt(context_for, setup.config, name, journal, setup.bus)
+        if failure is not None:
+            setup.faults.append(f"sinks.{name}: the place of the journal cannot be told: {text_of(failure)}")
+            context = context_for(setup.config, name, None, setup.bus)
+        setup.sinks[name], setup.contexts[name] = built[name], context
+
+
+def _ready(sinks: object) -> tuple[dict[str, Any], list[str]]:
+    if not isinstance(sinks, Mapping):
+        return {}, [f"sinks is of type {type(sinks).__name__}; wanted a mapping of names to sinks"]
+    faults = [f"sinks.{name} is None; wanted a sink" for name, sink in sinks.items() if sink is None]
+    return {str(name): sink for name, sink in sinks.items() if sink is not None}, faults
 
 
 def context_for(config: TelemetryConfig, name: str, journal: Any, bus: Bus | None = None) -> SinkContext:
@@ -158,11 +185,12 @@ def _add_plugins(setup: Setup) -> None:
         if refusal(entry, allow=config.load_plugins, block=config.disable_plugins) is None:
             _, failure = attempt(_add_plugin, setup.bus, entry)
             if failure is not None:
-                setup.faults.append(f"plugin {entry}: {failure}")
+                setup.faults.append(f"plugin {entry}: {text_of(failure)}")
 
 
 def _add_plugin(bus: Bus, entry: PluginEntry) -> None:
-    bus.register(entry.name, load_plugin(entry))
+    plugin = load_plugin(entry)
+    bus.register(entry.name, plugin() if isinstance(plugin, type) else plugin)
 
 
 def _report(setup: Setup) -> None:
