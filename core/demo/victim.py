@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from itertools import cycle
@@ -33,8 +34,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    # In this process standard output belongs to the demo, which listens at its other end.
+    os.write(1, f"{line}\n".encode())
 
 
 if __name__ == "__main__":
