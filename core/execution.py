@@ -52,17 +52,18 @@ def run_command(command: Sequence[str], environment: Mapping[str, str]) -> Finis
     Raises:
         OSError: it cannot be started.
     """
-    process = subprocess.Popen(command, env=dict(environment), stderr=subprocess.PIPE, bufsize=0)
+    child = _Child()
     tail: deque[bytes] = deque()
-    assert process.stderr is not None
-    pump = threading.Thread(target=_pass_on, args=(process.stderr, tail), name="stderr", daemon=True)
-    waiter = _Waiter(process)
-    with _signals_to(waiter):
+    # First the handlers: a signal that came between the start and them would end us and leave the command behind.
+    with _signals_to(child):
+        process = child.start(command, environment)
+        assert process.stderr is not None
+        pump = threading.Thread(target=_pass_on, args=(process.stderr, tail), name="stderr", daemon=True)
         pump.start()
-        waiter.wait()
+        child.wait()
     # A grandchild may hold the pipe for hours; what the command itself had to say has arrived by now.
     pump.join(timeout=1.0)
-    return _finished(process.returncode, b"".join(tail)[-_TAIL_BYTES:].decode("utf-8", "replace"), waiter.usage)
+    return _finished(process.returncode, b"".join(tail)[-_TAIL_BYTES:].decode("utf-8", "replace"), child.usage)
 
 
 def _finished(code: int, tail: str, usage: Mapping[str, float]) -> Finished:
@@ -103,38 +104,51 @@ def _write_all(chunk: bytes) -> None:
 
 
 @define
-class _Waiter:
-    """
-    Wait for the end of a process in a thread of its own.
+class _Child:
+    """The process of the command: its start, the signals for it, and its end."""
 
-    In the main thread a signal that comes just before the wait begins would have to wait for its end.
-    """
-
-    process: subprocess.Popen[bytes]
     usage: dict[str, float] = field(factory=dict)
+    _process: subprocess.Popen[bytes] | None = None
+    _early: list[int] = field(factory=list)
     _is_over: threading.Event = field(factory=threading.Event)
 
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start the process; signals that came before get to it now."""
+        process = subprocess.Popen(command, env=dict(environment), stderr=subprocess.PIPE, bufsize=0)
+        self._process = process
+        for number in self._early:
+            self.send(number)
+        return process
+
     def wait(self) -> None:
-        """Return when the process has ended; the handlers of signals run meanwhile."""
+        """
+        Return when the process has ended; the handlers of signals run meanwhile.
+
+        The wait itself is another thread's: in the main thread a signal that comes just before a system call begins
+        is handled when the call returns, which would be the end of the process.
+        """
         threading.Thread(target=self._reap, name="waiter", daemon=True).start()
         while not self._is_over.wait(_LOOK_S):
             pass
 
     def _reap(self) -> None:
+        assert self._process is not None
         if hasattr(os, "wait4"):
-            _, status, used = os.wait4(self.process.pid, 0)
-            self.process.returncode = os.waitstatus_to_exitcode(status)
+            _, status, used = os.wait4(self._process.pid, 0)
+            self._process.returncode = os.waitstatus_to_exitcode(status)
             self.usage.update(_usage(used))
         else:
-            self.process.wait()
+            self._process.wait()
         self._is_over.set()
 
     def send(self, number: int) -> None:
         """Send a signal to the process, unless it has ended."""
-        # Not Popen.send_signal(): it looks for the end first, and would take the figures of wait4() away from us.
-        if not self._is_over.is_set():
+        if self._process is None:
+            self._early.append(number)
+        elif not self._is_over.is_set():
+            # Not Popen.send_signal(): it looks for the end first, and would take the figures of wait4() away.
             with suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+                os.kill(self._process.pid, number)
 
 
 def _usage(used: Any) -> dict[str, float]:
@@ -145,7 +159,7 @@ def _usage(used: Any) -> dict[str, float]:
 
 
 @contextmanager
-def _signals_to(waiter: _Waiter) -> Iterator[None]:
+def _signals_to(child: _Child) -> Iterator[None]:
     """Hand the signals that we get on to the process; those of the terminal's keys it gets by itself."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may change what signals do
@@ -153,7 +167,7 @@ def _signals_to(waiter: _Waiter) -> Iterator[None]:
     before = {}
     for name in _FORWARDED:
         if hasattr(signal, name):
-            before[name] = signal.signal(getattr(signal, name), _forwarder(waiter, name))
+            before[name] = signal.signal(getattr(signal, name), _forwarder(child, name))
     try:
         yield
     finally:
@@ -161,10 +175,10 @@ def _signals_to(waiter: _Waiter) -> Iterator[None]:
             signal.signal(getattr(signal, name), handler if handler is not None else signal.SIG_DFL)
 
 
-def _forwarder(waiter: _Waiter, name: str) -> Any:
+def _forwarder(child: _Child, name: str) -> Any:
     def forward(number: int, frame: FrameType | None) -> None:
         if not (name in _FROM_TERMINAL and _is_in_foreground()):
-            waiter.send(number)
+            child.send(number)
 
     return forward
 

@@ -6,11 +6,10 @@ from enum import IntEnum
 
 import click
 
-from ...plugins.errors import ConfigError, InputError, NotFound, TelemetryError
 from .letters import printable
 from .screen import Screen
 
-__all__ = ["Exit", "Fault", "fault_of", "report", "warn"]
+__all__ = ["Exit", "Fault", "expected_errors", "fault_of", "report", "warn"]
 
 
 class Exit(IntEnum):
@@ -42,12 +41,21 @@ class Fault(Exception):
         self.code = code
 
 
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return what a command may end with, beside a bug of ours; imported when something was raised, not before."""
+    from ...plugins.errors import TelemetryError
+
+    return click.ClickException, Fault, TelemetryError, OSError
+
+
 def fault_of(error: Exception) -> Fault:
     """Return the fault that stands for an error of the platform or of click."""
     if isinstance(error, Fault):
         return error
     if isinstance(error, click.UsageError):
         return _usage_fault(error)
+    from ...plugins.errors import ConfigError, InputError, NotFound, TelemetryError
+
     if isinstance(error, ConfigError):
         told = "\n".join(error.faults)
         return Fault(told, cure="telemetry config check", code=Exit.BAD_CONFIG)

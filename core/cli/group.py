@@ -9,8 +9,6 @@ from typing import Any
 import click
 from attrs import frozen
 
-from .plugged import plugged_commands
-
 __all__ = ["COMMANDS", "COMPLETION_VARIABLE", "PROGRAM", "DeskCommand", "Entry", "LazyGroup", "call"]
 
 PROGRAM = "telemetry"
@@ -90,6 +88,8 @@ class LazyGroup(click.Group):
     def _plugged(self) -> dict[str, click.Command]:
         # A command of a plugin never stands in for one of ours, so ours need no look at the plugins.
         if not self.commands:
+            from .plugged import plugged_commands
+
             self.commands.update(plugged_commands())
         return dict(self.commands)
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import click
 from click.shell_completion import shell_complete
 
-from ...plugins.errors import TelemetryError
 from .desk import Desk
-from .faults import Exit, Fault, fault_of, report
+from .faults import Exit, expected_errors, fault_of, report
 from .group import COMPLETION_VARIABLE, PROGRAM, LazyGroup, call
 from .screen import Screen, screen_for
 
@@ -71,7 +70,7 @@ def run(arguments: Sequence[str], desk: Desk | None = None) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         screen.tell(error.format_message())
         return Exit.USAGE
-    except (click.ClickException, Fault, TelemetryError, OSError) as error:
+    except expected_errors() as error:
         return _failed(screen, error)
 
 
