@@ -185,6 +185,14 @@ def test_a_forked_child_writes_on_its_own(tmp_path, fsync):
         assert set(range(1, names[thread] + 1)) == {n for name, n in journalled if name == thread}
 
 
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 @POSIX
 def test_a_child_leaves_its_parents_lock_alone(open_journal, tmp_path, line):
     """The descriptors of a fork share one lock: the child closes its copy and never unlocks it."""
@@ -193,15 +201,18 @@ def test_a_child_leaves_its_parents_lock_alone(open_journal, tmp_path, line):
     other = SideLock(str(tmp_path / "raw" / ".lock"), wait_s=0.0)
     other.renew()
     assert journal._lock.acquire()
+    assert journal._file is not None
+    inherited = [journal._file._descriptor, journal._lock._descriptor]
 
     child = os.fork()
     if not child:
         journal.after_fork()
-        os._exit(0)
-    os.waitpid(child, 0)
+        os._exit(sum(map(_is_open, inherited)))
+    _, status = os.waitpid(child, 0)
     is_free = other.acquire()
     journal._lock.release()
 
+    assert 0 == status
     assert not is_free
     assert other.acquire()
     other.close()
