@@ -360,6 +360,7 @@ def test_a_path_that_cannot_be_looked_at_is_written_on(open_journal, clock, tmp_
         journal.append(line(2))
 
     assert line(1) + line(2) == (tmp_path / "raw" / DAY).read_bytes()
+    assert 1 == journal.health()["files_opened"]
 
 
 @pytest.mark.parametrize("fsync", ["always", "never"])

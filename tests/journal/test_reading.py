@@ -178,6 +178,15 @@ def test_the_tail_is_read_when_it_is_whole_and_what_follows_after_it(stored):
     assert len(first + second + third) == reader.position
 
 
+def test_a_whole_tail_of_another_kind_is_passed(stored):
+    """It lacks only its newline: it does not come out, and the position moves behind it."""
+    blob = encode_line(_run(1)) + encode_line(_event(1))[:-1]
+    reader = Reader(stored(blob), kinds={"run"})
+
+    assert [_run(1)] == [found.record for found in reader]
+    assert len(blob) == reader.position
+
+
 def test_the_torn_tail_of_a_gzipped_day_is_passed(stored):
     """Nobody will end it any more: what is whole in it comes out, and the position is the end."""
     blob = encode_line(_event(1)) + b"torn{" + encode_line(_event(2))[:-1] + b'{"record_type":"ev'
