@@ -21,7 +21,7 @@ from .quick_look import QuickLook
 from .shield import border, nothing
 from .snapshot import snapshot
 from .stored import StoredRuns
-from .tracking import RunContext, Tracking, current_run
+from .tracking import RunContext, Tracking, parent_of
 
 if TYPE_CHECKING:
     from .config import TelemetryConfig
@@ -33,10 +33,6 @@ __all__ = ["RunContext", "TelemetryClient"]
 def _any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
     """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
     return run_id if type(run_id) is str and run_id else generate_run_id("agent")
-
-
-def _all_of(status: str, settings: Settings) -> dict[str, Any]:
-    return {**settings.attributes, **settings.metrics, **settings.fields, "status": status}
 
 
 class TelemetryClient(StoredRuns):
@@ -99,7 +95,7 @@ class TelemetryClient(StoredRuns):
         run_id = self._intake.text("run_id", run_id)
         self._warn_of_namesake(run_id)
         own = {"agent_name": agent_name, "job_type": job_type, "trigger_type": trigger_type, "run_id": run_id}
-        own["parent_run_id"] = self._parent_of(run_id) if parent_run_id is None else parent_run_id
+        own["parent_run_id"] = parent_of(run_id) if parent_run_id is None else parent_run_id
         run = self._start_record(start_time, {**fields, **own})
         self._runs.add(LiveRun(run, is_told=run.start_time != start_time))
         self._bus.publish(run)
@@ -156,7 +152,8 @@ class TelemetryClient(StoredRuns):
             self._warn_of_stranger(run_id, "metrics", ", ".join(metrics))
         else:
             live.take(settings)
-        self._publish_settings(run_id, settings)
+        given = (settings.metrics, settings.fields, *self._bus.stamp(), settings.coerced, settings.attributes)
+        self._bus.publish(MetricsUpdate(run_id, get_iso8601_timestamp(), *given))
 
     @border(otherwise=nothing)
     def increment(self, run_id: str, name: str, by: float = 1) -> None:
@@ -267,11 +264,6 @@ class TelemetryClient(StoredRuns):
         self.flush(deadline_s)
         self._ownership.leave(has_open_runs=len(self._runs) > 0)
 
-    def _parent_of(self, run_id: str) -> str | None:
-        context = current_run()
-        parent = context.run_id if context is not None else os.environ.get("TELEMETRY_RUN_ID")
-        return parent if parent != run_id else None
-
     def _warn_of_namesake(self, run_id: str) -> None:
         if self._runs.get(run_id) is not None:
             self._intake.warn(Complaint("run_id", run_id, "a run of this id is under way; both go into one record"))
@@ -287,14 +279,11 @@ class TelemetryClient(StoredRuns):
         elif run_id != os.environ.get("TELEMETRY_RUN_ID"):
             self._intake.warn(Complaint("run_id", run_id, f"no run of this id was started here; {done}"))
 
-    def _publish_settings(self, run_id: str, settings: Settings) -> None:
-        given = (settings.metrics, settings.fields, *self._bus.stamp(), settings.coerced, settings.attributes)
-        self._bus.publish(MetricsUpdate(run_id, get_iso8601_timestamp(), *given))
-
     def _end_elsewhere(self, run_id: str, status: str, settings: Settings) -> None:
         if self._runs.has_ended(run_id):
             self._intake.warn(Complaint("run_id", run_id, "this run has ended; the second end is kept as an event"))
-            self.log_event(run_id, "run_ended_again", _all_of(status, settings))
+            given = {**settings.attributes, **settings.metrics, **settings.fields, "status": status}
+            self.log_event(run_id, "run_ended_again", given)
             return
         if run_id != os.environ.get("TELEMETRY_RUN_ID") and not self._ownership.is_inherited(run_id):
             self._intake.warn(Complaint("run_id", run_id, "no run of this id was started here; its end is kept"))

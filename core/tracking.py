@@ -21,7 +21,7 @@ from .shield import attempt
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-__all__ = ["RunContext", "Tracking", "current_run"]
+__all__ = ["RunContext", "Tracking", "current_run", "parent_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _LONGEST_SUMMARY = 2_000
@@ -32,6 +32,13 @@ _current: ContextVar[RunContext | None] = ContextVar("telemetry_run", default=No
 def current_run() -> RunContext | None:
     """Return the innermost tracked run around this code, None when there is none."""
     return _current.get()
+
+
+def parent_of(run_id: str) -> str | None:
+    """Return the run that a new one is part of: the one around this code, or that of the process that started us."""
+    context = current_run()
+    parent = context.run_id if context is not None else os.environ.get("TELEMETRY_RUN_ID")
+    return parent if parent != run_id else None
 
 
 @define(eq=False)

@@ -130,7 +130,8 @@ def _run_line(run: RunRecord) -> dict[str, Any]:
         line[name] = getattr(run, name)
     line["metrics"], line["attributes"] = dict(run.metrics), dict(run.attributes)
     for name in _ADDED:
-        if value := getattr(run, name):
+        value = getattr(run, name)
+        if value is not None and value is not False:
             line[name] = value
     if run.coerced:
         line["_coerced"] = run.coerced

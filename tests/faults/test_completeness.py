@@ -83,5 +83,7 @@ def test_after_a_massacre_all_is_accounted_for(tmp_path):
 
     code, writers = _verified(tmp_path)
 
-    assert (0, []) == (code, [w for w in writers if w["missing"] or w["doubled"]])
+    # A line that a kill cut may be written a second time, and is named as doubled; missing is none.
+    assert [] == [w for w in writers if w["missing"]]
+    assert code == any(w["doubled"] for w in writers)
     assert len(victims) < len(writers)
