@@ -228,7 +228,8 @@ class Histories(RuleBasedStateMachine):
 
     @rule(run_id=run_ids, writer=writers, trigger=triggers, is_direct=st.booleans())
     def start(self, run_id: str, writer: str, trigger: str, is_direct: bool) -> None:
-        """Start a run, perhaps for the second time."""
+        """Start a run, perhaps for the second time, by the writer that started it first."""
+        writer = vars(self).setdefault("starters", {}).setdefault(run_id, writer)
         attributes = {"by": writer}
         told = {"agent_name": f"agent of {writer}", "trigger_type": trigger, "start_time": self.now()}
         self.set_by.setdefault((writer, run_id), {"metrics": {}}).update(told, attributes=attributes)
