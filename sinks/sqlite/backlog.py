@@ -135,9 +135,10 @@ class Backlog:
     def close(self, deadline_s: float) -> None:
         """Flush, then let go of thread and connection."""
         end = time.monotonic() + deadline_s
-        if not self.flush(deadline_s):
-            self._pending.give_up()
+        is_empty = self.flush(deadline_s)
         self._worker.close(max(_LAST_MOMENT_S, end - time.monotonic()))
+        if not is_empty:
+            self._pending.give_up()
         self._database.close()
 
     def facts(self) -> dict[str, Any]:

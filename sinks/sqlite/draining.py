@@ -122,7 +122,7 @@ class Drain:
         except Refused as error:
             self._refuse(batch, error)
         else:
-            self._pending.take_off(len(batch))
+            self._pending.take_off(batch)
             self._pending.counts.written += len(batch)
             self._singly = max(0, self._singly - 1)
             self._recover()

@@ -72,10 +72,12 @@ class Pending:
         # By index: an iteration over a deque fails when another thread, or a signal handler, adds to it meanwhile.
         return [self._lines[index] for index in range(min(count, len(self._lines)))]
 
-    def take_off(self, count: int) -> None:
-        """Forget the *count* records that have waited longest: they are written, or refused for good."""
-        for _ in range(count):
-            self._lines.popleft()
+    def take_off(self, lines: list[Line]) -> None:
+        """Forget *lines*, which waited longest: they are written, or refused for good."""
+        for line in lines:
+            # Another thread may have given up meanwhile, at the end of its patience with a close().
+            if self._lines and self._lines[0] is line:
+                self._lines.popleft()
 
     def leave_out(self, count: int) -> None:
         """Count records that wait no longer, and say so when no journal has them."""
@@ -92,8 +94,11 @@ class Pending:
 
     def give_up(self) -> None:
         """Leave everything that waits out."""
-        self.leave_out(len(self._lines))
-        self._lines.clear()
+        count = 0
+        while self._lines:
+            self._lines.popleft()
+            count += 1
+        self.leave_out(count)
 
     def rest(self, pause_s: float) -> None:
         """Let no record wait for the next *pause_s* seconds: the store was given up, the journal is the quicker way."""
@@ -118,6 +123,6 @@ class Pending:
 
     def refuse(self, line: Line, error: TelemetryError) -> None:
         """Count the record that waited longest as one that no store of this kind takes, and say so."""
-        self.take_off(1)
+        self.take_off([line])
         self.counts.refused += 1
         _complaints.say(f"refused:{self.path}", "a record of run %s is left out: %s", line.run_id, error)

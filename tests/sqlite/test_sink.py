@@ -20,6 +20,7 @@ import pytest
 from telemetry.plugins import CommitLink, DeliveryReport, Refused, RetryPolicy, RunRecord, SinkContext, StoreError
 from telemetry.sinks.sqlite.connection import CHECKPOINT_BYTES, Database
 from telemetry.sinks.sqlite.file_lock import FileLock
+from telemetry.sinks.sqlite.pending import Pending
 from telemetry.sinks.sqlite.sink import SqliteSink
 
 AT_ONCE = RetryPolicy(delays_s=(0.001, 0.001, 0.001))
@@ -286,6 +287,20 @@ def test_closing_without_a_journal_counts_what_is_lost(
     assert 1 == sink.telemetry_health()["lost"]
     expected = f"{path} took no records for long; 1 are lost, as no journal keeps them"
     assert [expected] == [message for message in caplog.messages if "lost" in message]
+
+
+def test_giving_up_while_a_batch_is_written_counts_each_record_once(a_run: Callable[..., RunRecord]) -> None:
+    """A close() that runs out of patience and a worker that is just done do not trip over each other."""
+    pending = Pending("telemetry.sqlite", 10, has_journal=True)
+    for _ in range(3):
+        pending.add(a_run())
+    batch = pending.first(2)
+
+    pending.give_up()
+    pending.add(later := a_run())
+    pending.take_off(batch)
+
+    assert ([later], 3) == (pending.first(9), pending.counts.left_to_journal)
 
 
 def test_one_record_that_cannot_be_stored_costs_only_itself(
