@@ -28,9 +28,11 @@ GROUPINGS: Mapping[str, str] = {
 }
 """What `summary()` can group by, and the column that it reads for it."""
 
+_ENDS = ("success", "failed", "partial")
 _VARIABLE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\b[0-9a-f]{8,}\b|\d+")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _KEY_CHARACTERS = 200
-_decode_numbers = msgspec.json.Decoder(list[float]).decode
+_decode_numbers = msgspec.json.Decoder(list[int | float]).decode
 
 
 def stats(connection: sqlite3.Connection, shape: Shape) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def stats(connection: sqlite3.Connection, shape: Shape) -> dict[str, Any]:
     conditions, values = filters(shape, RunQuery())
     where = where_clause(conditions)
     for word, count in connection.execute(f"SELECT r.status, count(*) FROM agent_runs AS r {where} GROUP BY 1", values):
-        counts[canonical_status(word)] += count
+        counts["running" if word is None else canonical_status(word)] += count
     return {
         "total_runs": counts.total(),
         "status_counts": dict(counts),
@@ -68,23 +70,27 @@ def summary(connection: sqlite3.Connection, shape: Shape, by: str, query: RunQue
     conditions, values = filters(shape, query)
     if by == "error":
         conditions.append("r.error_summary IS NOT NULL")
-    sql = _grouped(shape, by, conditions)
+    sql = _grouped(shape, by, query, conditions)
     groups = [_group(row) for row in connection.execute(sql, values)]
     return groups if by == "day" else sorted(groups, key=lambda group: -group["runs"])
 
 
-def _grouped(shape: Shape, by: str, conditions: list[str]) -> str:
+def _grouped(shape: Shape, by: str, query: RunQuery, conditions: list[str]) -> str:
     expression = expression_of(shape)
     status, duration = expression("status"), expression("duration_ms")
-    counts = ", ".join(f"sum({status} = '{word}')" for word in STATUSES)
-    # All durations of a group as one JSON text: a row for each would cost 0.3 us a run on its way into Python.
-    # Some stores have a 0 for what is not known yet.
-    is_known = f"typeof({duration}) IN ('integer', 'real')" + ("" if shape.is_plain else f" AND {status} <> 'running'")
-    durations = f"json_group_array({duration}) FILTER (WHERE {is_known})"
-    return (
-        f"SELECT {_key(by, expression(GROUPINGS[by]))}, count(*), {counts}, {durations} "
-        f"FROM {shape.source} {where_clause(conditions)} GROUP BY 1 ORDER BY 1"
-    )
+    # 3.3 ms over 20,000 runs, where sum(status = '...') takes 7.5.
+    counts = ", ".join(f"count(*) FILTER (WHERE {status} = '{word}')" for word in _ENDS)
+    # All durations of a group as one text: a row for each would cost 0.3 us a run on its way into Python.
+    durations = f"group_concat({duration})"
+    if not shape.is_plain:
+        durations += f" FILTER (WHERE {status} <> 'running')"  # some stores have a 0 for what is not known yet
+    where = where_clause(conditions)
+    # SQLite joins the table of extras to an aggregate even where nothing of it is asked for: twice the time.
+    source = shape.source if "x." in where else "agent_runs AS r"
+    key = _key(by, expression(GROUPINGS[by]))
+    # The plus keeps it from reading a whole index in the order of the groups where a few days are asked for.
+    key = f"+{key}" if query.since is not None else key
+    return f"SELECT {key}, count(*), {counts}, {durations} FROM {source} {where} GROUP BY 1 ORDER BY 1"
 
 
 def _key(by: str, column: str) -> str:
@@ -92,23 +98,30 @@ def _key(by: str, column: str) -> str:
 
 
 def _group(row: tuple[Any, ...]) -> dict[str, Any]:
-    key, runs, running, success, failed, partial, durations = row
-    ended = runs - (running or 0)
-    ordered = sorted(_decode_numbers(durations))
+    key, runs, success, failed, partial, durations = row
+    ended = success + failed + partial
+    ordered = _sorted_numbers(durations or "")
     return {
         "key": key,
         "runs": runs,
-        "running": running or 0,
-        "success": success or 0,
-        "failed": failed or 0,
-        "partial": partial or 0,
-        "failure_rate": (failed or 0) / ended if ended else 0.0,
+        "running": runs - ended,
+        "success": success,
+        "failed": failed,
+        "partial": partial,
+        "failure_rate": failed / ended if ended else 0.0,
         "p50_ms": _percentile(ordered, 0.50),
         "p95_ms": _percentile(ordered, 0.95),
     }
 
 
-def _percentile(ordered: list[float], share: float) -> int | None:
+def _sorted_numbers(text: str) -> list[int | float]:
+    try:
+        return sorted(_decode_numbers(f"[{text}]"))
+    except msgspec.MsgspecError:  # another program has put words among the numbers
+        return sorted(float(word) for word in text.split(",") if _NUMBER.fullmatch(word))
+
+
+def _percentile(ordered: list[int | float], share: float) -> int | None:
     if not ordered:
         return None
     return int(ordered[max(0, math.ceil(share * len(ordered)) - 1)])

@@ -52,7 +52,9 @@ def test_nothing_is_written(folder: Path, journal: Callable[..., None], a_run: C
     journal(a_run())
     before = sorted(folder.parent.rglob("*"))
 
-    JournalStore(folder).stats()
+    store = JournalStore(folder)
+    store.stats()
+    store.close()
 
     assert before == sorted(folder.parent.rglob("*"))
 
@@ -68,6 +70,7 @@ def test_the_journal_is_followed(folder: Path, journal: Callable[..., None], a_r
     store.close()
 
     assert [1, 2, 2] == [first, second, store.stats()["total_runs"]]
+    store.close()
 
 
 def test_the_ndjson_sink_is_read_this_way(
@@ -96,6 +99,7 @@ def test_a_child_reads_the_journal_anew(folder: Path, journal: Callable[..., Non
 
     assert 12 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert 2 == store.stats()["total_runs"]
+    store.close()
 
 
 def test_a_transaction_that_fails_leaves_nothing():
@@ -117,6 +121,7 @@ def test_a_transaction_that_fails_leaves_nothing():
     with database.reading() as opened:
         assert [("r2",)] == opened.connection.execute("SELECT run_id FROM agent_runs").fetchall()
     assert database.checkpoint(0.0)
+    database.close()
 
 
 def test_a_system_without_room_for_temporary_files_is_told(monkeypatch: pytest.MonkeyPatch):

@@ -1,6 +1,7 @@
 """Prove that counts and percentiles are exact, in every grouping."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def a_run(number: int, **fields: Any) -> RunRecord:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> JournalStore:
+def store(tmp_path: Path) -> Iterator[JournalStore]:
     """Return a store of four runs."""
-    return store_of(
+    store = store_of(
         tmp_path,
         a_run(100, job_type="crawl"),
         a_run(200, status="failed", error_summary="Timeout: after 30 s\nat 0x7f", job_type="crawl"),
@@ -36,6 +37,8 @@ def store(tmp_path: Path) -> JournalStore:
         a_run(400, status="running", duration_ms=None, start_time="2026-11-24T00:00:00+00:00"),
         DeliveryReport("r100", "2026-11-23T10:00:02+00:00", "hq"),
     )
+    yield store
+    store.close()
 
 
 def told(groups: list[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
