@@ -35,11 +35,6 @@ class Total:
         self.sum += number
         self.runs += 1
 
-    @property
-    def mean(self) -> float | None:
-        """The metric of the average run that has it, None when none has."""
-        return self.sum / self.runs if self.runs else None
-
 
 def number_in(value: Any) -> float | None:
     """Return *value* when it is a number to count with, else None; true and false are none, nor is NaN."""

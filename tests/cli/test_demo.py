@@ -256,3 +256,14 @@ def test_a_victim_that_dies_by_itself_is_a_fault(library: Path, real_bench):
             victim.kill()
     finally:
         victim.reap()
+
+
+def test_a_set_up_with_the_journal_alone_is_shown_too(real_bench, library: Path, tmp_path: Path):
+    """Without a database the journal answers, and only it is named as a place."""
+    (tmp_path / "telemetry.toml").write_text('[sinks.raw]\ntype = "ndjson"\n')
+
+    answer = real_bench.run("demo", str(library))
+
+    assert 0 == answer.code, answer.err
+    assert "demo-victim" in answer.out
+    assert "SQLite, a row a run" not in answer.out

@@ -239,3 +239,71 @@ def test_commands_of_plugins_are_commands(real_bench, installed, tmp_path, monke
     assert (0, "hello\n") == (greeting.code, greeting.out)
     assert 0 == ours.code
     assert "run_id" in ours.out
+
+
+def test_show_on_a_terminal_marks_what_is_set(configured):
+    """What somebody has set stands out from the defaults."""
+    shown = configured('agent_owner = "team a"\n').show("config", "show", has_color=True, width=200).out
+
+    assert "\x1b[1mteam a\x1b[0m" in shown
+    assert "\x1b[2mdefault\x1b[0m" in shown
+
+
+def test_path_of_a_set_up_with_the_journal_alone(configured):
+    """No sink keeps a database; told is where it would lie."""
+    bench = configured('[sinks.raw]\ntype = "ndjson"\n')
+
+    assert f"{bench.base_dir / 'db' / 'telemetry.sqlite'}\n" == bench.run("config", "path", "database").out
+
+
+def test_a_user_without_a_home_must_name_a_file(real_bench, monkeypatch):
+    """--user has no place to write to then."""
+    monkeypatch.setattr("telemetry.core.config.places.user_directory", lambda kind, environ: None)
+
+    answer = real_bench.run("config", "init", "--user")
+
+    assert (1, "") == (answer.code, answer.out)
+    assert "telemetry config init PATH" in answer.err
+
+
+def test_a_forbidden_sink_type_is_told_as_such(real_bench, installed, monkeypatch):
+    """The allow list keeps strangers out, and `plugins` says so."""
+    installed(name="odd")
+    monkeypatch.setenv("TELEMETRY_LOAD_PLUGINS", "other")
+
+    rows = {row["name"]: row for row in json.loads(real_bench.run("plugins", "--json").out)}
+
+    assert "refused" == rows["odd"]["state"]
+    assert "TELEMETRY_LOAD_PLUGINS" in rows["odd"]["detail"]
+
+
+def test_warnings_of_the_library_come_out_as_ours(configured, monkeypatch):
+    """What a sink complains of while a command runs has the form of a warning, once."""
+    import logging
+
+    bench = configured("")
+    monkeypatch.setattr(
+        "telemetry.core.cli.commands.sinks.built_sinks",
+        lambda config: logging.getLogger("telemetry.sqlite").warning("the store is behind") or _built(config),
+    )
+
+    assert "warning: the store is behind\n" == bench.run("sinks").err
+
+
+def _built(config):
+    from telemetry.core.cli.opening import built_sinks
+
+    return built_sinks(config)
+
+
+def test_a_broken_plugin_costs_its_commands_alone(real_bench, installed, monkeypatch):
+    """The list of commands still comes; the plugin is complained of."""
+    installed(name="gone", group="telemetry", module="no_such_module", attribute="")
+    from telemetry.core.cli.main import cli
+
+    monkeypatch.setattr(cli, "commands", {})
+
+    answer = real_bench.run("no-such-command")
+
+    assert 2 == answer.code
+    assert "there is no command 'no-such-command'" in answer.err
