@@ -40,6 +40,22 @@ def test_what_is_added_is_listed(places):
     assert 3 == places.dead_letters.read_bytes().count(b"\n")
 
 
+def test_a_letter_is_on_disk_when_add_returns(places, monkeypatch):
+    """The cursor passes its record next: after a power cut nothing else would know of it."""
+    synced = []
+    real = os.fsync
+
+    def noting(descriptor):
+        synced.append(os.fstat(descriptor).st_size)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+
+    DeadLetters(places).add([letter(1)])
+
+    assert places.dead_letters.stat().st_size in synced
+
+
 def test_no_file_means_no_letters(places):
     """The usual case is no error."""
     assert [] == list(dead_letters_of(places.state_dir, "hq"))

@@ -212,6 +212,17 @@ def test_a_server_that_drips(api, post, beginning):
     assert time.monotonic() - started < 2
 
 
+def test_a_server_that_stops_in_the_middle_has_only_the_rest_of_the_time(api, post):
+    """What was used up before a byte came is not granted again after it."""
+    api.always = api.raw(b"HTTP/1.1 200", b" OK\r\n", b"never", pause_s=0.7)
+    started = time.monotonic()
+
+    with pytest.raises(Retryable, match="no answer in time"):
+        post(api.url, timeout_s=1.0)
+
+    assert time.monotonic() - started < 1.35
+
+
 def test_a_body_that_drips_does_not_change_the_status(api, post):
     """201 is known: the record was taken, whatever happens to the words after it."""
     head = b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n"

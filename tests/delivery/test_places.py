@@ -44,6 +44,23 @@ def test_replace_leaves_one_private_file(tmp_path):
     assert ["cursor"] == os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("write", [replace_file, create_file])
+def test_content_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch, write):
+    """After a power cut a name must not stand before an empty file; and the name itself is synced last."""
+    acts = []
+
+    def noting(name):
+        real = getattr(os, name)
+        return lambda *arguments: (acts.append(name), real(*arguments))[1]
+
+    for name in ("fsync", "replace", "link"):
+        monkeypatch.setattr(os, name, noting(name))
+
+    write(tmp_path / "cursor", b"content")
+
+    assert ["fsync", "replace" if write is replace_file else "link", "fsync"] == acts
+
+
 def test_create_never_overwrites(tmp_path):
     """The first one wins."""
     path = tmp_path / "cursor"
