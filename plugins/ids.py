@@ -29,7 +29,9 @@ def get_iso8601_timestamp(epoch_s: float | None = None) -> str:
     second, fraction = divmod(micros, 1_000_000)
     known, text = _last_second
     if second != known:
-        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        # Not by strftime(): that imports, which fails in the last moments of the interpreter and would lose a record.
+        at = time.gmtime(second)
+        text = f"{at[0]:04}-{at[1]:02}-{at[2]:02}T{at[3]:02}:{at[4]:02}:{at[5]:02}"
         _last_second = (second, text)
     return f"{text}.{fraction:06d}+00:00"
 

@@ -89,11 +89,14 @@ def test_records_from_the_end_of_the_interpreter_are_kept(tmp_path):
     """An object that dies with its module, after every exit handler, still logs."""
     code = """
 from telemetry import TelemetryClient
+from telemetry.plugins import ids
 class Late:
     def __init__(self):
         self.client = TelemetryClient()
         self.run_id = self.client.start_run("agent", "job")
+        self.ids = ids
     def __del__(self):
+        self.ids._last_second = (-1, "")  # as if a second had gone by, so that its text has to be made anew
         self.client.log_event(self.run_id, "deleted with its module")
 late = Late()
 """
