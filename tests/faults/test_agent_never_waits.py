@@ -170,8 +170,11 @@ def _listener(answer: Callable[[socket.socket], None]) -> Iterator[dict[str, Any
             connections.append(connection)
             threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=serve, daemon=True).start()
+    serving = threading.Thread(target=serve, daemon=True)
+    serving.start()
     yield {"api_url": f"http://127.0.0.1:{server.getsockname()[1]}/v1", "api_token": "a-token-of-usual-length"}
+    server.shutdown(socket.SHUT_RDWR)  # close() alone does not wake the thread that accepts
+    serving.join()
     server.close()
     for connection in connections:
         connection.close()

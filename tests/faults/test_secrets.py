@@ -85,6 +85,7 @@ def test_ten_thousand_planted_secrets_stay_out(tmp_path):
     dice = random.Random(7)
     secrets = [_token(dice, dice.randrange(17, 37)) for _ in range(PLANTED)]
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Listener)
+    server.daemon_threads = False  # server_close() waits for them, so that no socket stays open
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = tmp_path / "telemetry.toml"
     config.write_text(
