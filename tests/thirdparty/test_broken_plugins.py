@@ -3,6 +3,7 @@
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -164,7 +165,7 @@ def test_agent_and_good_sinks_go_on(stranger, configured, tmp_path: Path):
     [journal] = (tmp_path / "raw").glob("*.ndjson")
     lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
     assert list(range(100)) == [line["payload"]["number"] for line in lines if line["record_type"] == "event"]
-    with sqlite3.connect(tmp_path / "db" / "telemetry.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "db" / "telemetry.sqlite")) as connection:
         rows = connection.execute("SELECT run_id, status, items_succeeded FROM agent_runs").fetchall()
     assert [(told["run_id"], "success", 100)] == rows
     [sheet] = (tmp_path / "csv").glob("*.csv")
