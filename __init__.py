@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .core.care import Care
     from .core.client import TelemetryClient
     from .core.config import TelemetryConfig
     from .core.log_handler import RunLogHandler
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA_VERSION",
     "APIPayload",
+    "Care",
     "RunContext",
     "RunEvent",
     "RunLogHandler",
@@ -38,6 +40,7 @@ __all__ = [
 _HOMES = {
     "SCHEMA_VERSION": ".plugins.records",
     "APIPayload": ".plugins.api_payload",
+    "Care": ".core.care",
     "RunContext": ".core.run",
     "RunEvent": ".plugins.records",
     "RunLogHandler": ".core.log_handler",

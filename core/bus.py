@@ -4,58 +4,34 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
-from attrs import define, field, frozen
+from attrs import define, field
 
-from ..plugins.commit_link import CommitLink
 from ..plugins.complaints import Complaints
 from ..plugins.context import SinkContext
 from ..plugins.ids import new_writer_id
-from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
-from .gates import BackgroundGate, Gate
+from ..plugins.records import DeliveryReport, Record, RunEvent
+from .attached import Attached
+from .background import Task, wait_for
 from .losses import Losses
+from .outcome import COMPLETE, DROPPED, Delivery
 from .plugs import Plugs, Processor
 from .redact import Redactor
+from .routes import Route, Routes, kind_of, routes_to
 from .seal import replaced_by_notice, sealed
 from .shield import attempt
 
-__all__ = ["Bus", "Delivery"]
+__all__ = ["Bus"]
 
-Route = tuple[str, Callable[[Callable[[Any], Any], Any], bool], Callable[[Any], Any]]
 _complaints = Complaints(logging.getLogger("telemetry.bus"))
-_HOOK_OF = {
-    "started": ("telemetry_run_started", "run"),
-    "ended": ("telemetry_run_ended", "run"),
-    RunEvent: ("telemetry_event_logged", "event"),
-    MetricsUpdate: ("telemetry_metrics_set", "update"),
-    DeliveryReport: ("telemetry_delivery_reported", "report"),
-    CommitLink: ("telemetry_commit_linked", "commit"),
-}
 
 
-@frozen
-class Delivery:
-    """
-    What became of one record: the sinks that did not take it, and whether a processor dropped it.
-
-    A sink with a thread of its own counts as having taken what it queued.
-    """
-
-    failed: tuple[str, ...] = ()
-    is_dropped: bool = False
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every sink took the record."""
-        return not self.failed and not self.is_dropped
-
-
-_COMPLETE = Delivery()
-_DROPPED = Delivery(is_dropped=True)
+_JOURNAL_S = 0.2  # the journal's share of close(), also when other sinks have used up the rest
 
 
 @define(eq=False)
@@ -73,15 +49,21 @@ class Bus:
     redactor: Redactor | None = None
     writer: str = field(factory=new_writer_id)
     _numbers: Any = field(factory=lambda: itertools.count(1))
-    _returned: list[int] = field(factory=list)
     _plugs: Plugs = field(factory=Plugs)
-    _gates: dict[str, Gate] = field(factory=dict)
-    _contexts: dict[str, SinkContext] = field(factory=dict)
-    _routes: dict[Any, tuple[Route, ...]] = field(factory=dict)
+    _attached: Attached = field(default=attrs.Factory(lambda self: Attached(self._plugs), takes_self=True))
+    # Without sinks it has no routes, so the first record after close() finds none and opens the sinks again.
+    _routes: Routes = field(factory=dict)
+    _parting: Routes | None = None
+    _reviver: int | None = None
+    _closer: int | None = None
+    _late: list[Record] = field(factory=list)
     _processors: tuple[tuple[str, Processor], ...] = ()
-    _journal: str | None = None
-    _is_closed: bool = False
+    _journals: tuple[str, ...] = ()
+    # Re-entrant, both: a signal handler may log, or close the client, while close() is under way.
+    _turn: Any = field(factory=threading.RLock)
+    _closing: Any = field(factory=threading.RLock)
     losses: Losses = field(factory=Losses)
+    _drops: Any = field(factory=lambda: itertools.count(1))
     dropped: int = 0
     revive: Callable[[], None] | None = None
 
@@ -92,16 +74,13 @@ class Bus:
         Raises:
             PluginError: the sink has a hook or a hook argument that is not in the contract, or the name is taken.
         """
-        self.register(name, sink)
-        gate = Gate(name) if getattr(sink, "runs_inline", False) else BackgroundGate(name)
-        if self._journal is None and hasattr(sink, "journal_directory"):
-            self._journal = name
-        self._gates[name] = gate
-        self._contexts[name] = context
-        # The routes come last: a sink must not see a record before it is open.
-        if not gate.guard.call(self._plugs.caller(name, "telemetry_open", "context"), context):
-            gate.guard.delivered = 0
-        self._build_routes()
+        self._attached.add(name, sink, context)
+        if hasattr(sink, "journal_directory") and name not in self._journals:
+            self._journals = (*self._journals, name)
+        # The routes come last: a sink must not see a record before it is open, nor go without one that another thread
+        # publishes while the sinks are opened again one by one.
+        if self._reviver is None:
+            self._build_routes()
 
     def register(self, name: str, plugin: object) -> None:
         """
@@ -113,33 +92,21 @@ class Bus:
         self._plugs.add(name, plugin)
         self._build_routes()
 
-    def detach(self, name: str, deadline_s: float = 1.0) -> None:
-        """Close the sink of this name and give it no more records."""
-        gate = self._gates.pop(name)
-        gate.close(deadline_s)
-        gate.guard.call(self._plugs.caller(name, "telemetry_close", "deadline_s"), deadline_s)
-        self._plugs.remove(name)
-        self._build_routes()
-
     def public_text(self, name: Any) -> str:
         """Return the name of an agent as it may stand in an id: without secrets, whose shape the id would break."""
         if not issubclass(type(name), str):
             return "agent"
         return name if self.redactor is None else self.redactor.text(name)
 
-    def stamp(self) -> tuple[str, int]:
-        """Return writer id and the next sequence number, for the record that is published next."""
-        # pop() and next() are atomic, so two threads never get one number.
-        if self._returned:
-            try:
-                return self.writer, self._returned.pop()
-            except IndexError:
-                pass  # another thread was quicker
-        return self.writer, next(self._numbers)
+    def stamp(self) -> tuple[str, int | None]:
+        """
+        Return writer id and the next sequence number, for the record that is published next.
 
-    def take_back(self, seq: int) -> None:
-        """Give the number *seq* to the next record: a gap in the numbers means a loss, and this is none."""
-        self._returned.append(seq)
+        Where there are processors, one of which may drop the record, the number is None and drawn behind them: a
+        number that no record has looks like a loss.
+        """
+        # next() is atomic, so two threads never get one number.
+        return self.writer, None if self._processors else next(self._numbers)
 
     def publish(self, record: Record, *, is_clean: bool = False) -> Delivery:
         """
@@ -148,11 +115,12 @@ class Bus:
         Args:
             is_clean: it is sealed, and known to hold nothing that the redactor would change.
         """
-        if self._is_closed:
-            self._reopen()
-        processed = self._processed(record if is_clean else self._redacted(sealed(record)))
-        if processed is None:
-            return self._drop(record)
+        processed = record if is_clean else self._redacted(sealed(record))
+        if self._processors:
+            changed = self._processed(processed)
+            if changed is None:
+                return self._drop()
+            processed = self._numbered(changed, record.seq)
         delivery = self._dispatch(processed)
         if delivery.failed or self.losses.waiting:
             self._account(processed, delivery)
@@ -160,39 +128,75 @@ class Bus:
 
     def _account(self, record: Record, delivery: Delivery) -> None:
         # Only the journal's refusal is a loss: every other store catches up with it.
-        if self._journal is None:
+        journal = next(iter(self._journals), None)
+        if journal is None:
             return
-        if self._journal in delivery.failed:
-            self.losses.note(record, self._gates[self._journal].guard.last_error)
+        if journal in delivery.failed:
+            self.losses.note(record, self._attached.last_error(journal))
         elif self.losses.waiting:
-            self._dispatch(sealed(self.losses.report(*self.stamp())))
+            self._write_down(self.losses.report("telemetry_records_lost"))
+
+    def _write_down(self, event: RunEvent | None, routes: tuple[Route, ...] | None = None) -> None:
+        if event is not None:
+            self._dispatch(sealed(self._numbered(event)), routes)
+
+    def _numbered(self, record: Record, seq: int | None = None) -> Record:
+        return attrs.evolve(record, writer=self.writer, seq=next(self._numbers) if seq is None else seq)
 
     def report(self, report: DeliveryReport) -> None:
         """Publish the news of a delivery, stamped as a record of this writer; what sinks get as `context.report`."""
         writer, seq = self.stamp()
         self.publish(attrs.evolve(report, writer=writer, seq=seq))
 
-    def _reopen(self) -> None:
-        # A record from an atexit handler or a __del__ after close(): it was logged, so it must not be lost.
-        self._is_closed = False
-        if self.revive is not None:
-            self.revive()
-
-    def _dispatch(self, record: Record) -> Delivery:
-        kind: Any = type(record)
-        if isinstance(record, RunRecord):
-            kind = "started" if record.is_running else "ended"
+    def _dispatch(self, record: Record, routes: tuple[Route, ...] | None = None) -> Delivery:
         failed: tuple[str, ...] = ()
-        for name, deliver, act in self._routes.get(kind, ()):
-            if not deliver(act, record):
+        behind: tuple[Task, ...] = ()
+        for name, deliver, act in self._routes_of(record) if routes is None else routes:
+            taken = deliver(act, record)
+            if taken is True:
+                continue
+            if taken is False:
                 failed = (*failed, name)
-        return Delivery(failed) if failed else _COMPLETE
+            else:
+                behind = (*behind, taken)
+        if behind:
+            wait_for(behind)
+        return Delivery(failed) if failed else COMPLETE
 
-    def _drop(self, record: Record) -> Delivery:
-        self.dropped += 1
-        if record.seq is not None and record.writer == self.writer:
-            self.take_back(record.seq)
-        return _DROPPED
+    def _routes_of(self, record: Record) -> tuple[Route, ...]:
+        routes = self._routes.get(kind_of(record))
+        return self._reopened(record) if routes is None else routes
+
+    def _reopened(self, record: Record) -> tuple[Route, ...]:
+        # A record from an atexit handler or a __del__ after close(): it was logged, so it must not be lost.
+        with self._turn:
+            if self._parting is not None:
+                # Only a signal handler gets here, which interrupts the very closing: the journal still takes a record.
+                return self._parting.get(kind_of(record), ())
+            if self._reviver is not None:
+                self._late.append(record)  # a handler again; what it interrupted brings the record out at its end
+                return ()
+            # Looked at once: a signal handler may close everything again before a second look, and the record would
+            # find no way. A journal that was closed opens again for it.
+            return (self._routes or self._revive()).get(kind_of(record), ())
+
+    def _revive(self) -> Routes:
+        self._reviver = threading.get_ident()
+        try:
+            if self.revive is not None:
+                self.revive()
+            self._build_routes()
+            routes = self._routes
+        finally:
+            self._reviver = None
+        late, self._late = self._late, []
+        for record in late:
+            self._dispatch(record)
+        return routes
+
+    def _drop(self) -> Delivery:
+        self.dropped = next(self._drops)
+        return DROPPED
 
     def _redacted(self, record: Record) -> Record:
         if self.redactor is None:
@@ -217,66 +221,78 @@ class Bus:
         )
         return replaced_by_notice(record, name, reason)
 
-    def _build_routes(self) -> None:
-        self._routes = {
-            kind: tuple(
-                (name, gate.way, self._plugs.act(name, hook, argument))
-                for name, gate in self._gates.items()
-                if self._plugs.has(name, hook)
-            )
-            for kind, (hook, argument) in _HOOK_OF.items()
-        }
+    def _build_routes(self, leaving: Iterable[str] = ()) -> None:
+        gates = {name: gate for name, gate in self._attached.gates.items() if name not in leaving}
+        self._routes = routes_to(gates, self._plugs)
         self._processors = self._plugs.processors()
 
     def flush(self, deadline_s: float) -> bool:
         """Ask every sink to bring out what it holds, within *deadline_s* seconds in all; return whether all did."""
-        end = time.monotonic() + deadline_s
-        is_done = True
-        for name, gate in self._gates.items():
-            is_done &= gate.drain(_left(end))
-            is_done &= self._ask(name, gate, "telemetry_flush", "deadline_s", _left(end)) is not False
+        is_done = self._attached.flush(time.monotonic() + deadline_s)
+        self._write_losses_down()
         return is_done
 
-    def _ask(self, name: str, gate: Gate, hook: str, argument: str | None, value: Any) -> Any:
-        """Call a hook in the caller's thread and return its first result, None when it has none or fails."""
-        results: list[Any] = []
-        if self._plugs.has(name, hook):
-            gate.guard.call(lambda _: results.extend(self._plugs.caller(name, hook, argument)(value)), value)
-            gate.guard.delivered -= 1
-        return results[0] if results else None
-
     def health(self) -> dict[str, dict[str, Any]]:
-        """Return, for each sink, its counts and what it says of itself."""
-        facts = {}
-        for name, gate in self._gates.items():
-            own = self._ask(name, gate, "telemetry_health", None, None)
-            facts[name] = {**gate.facts(), **(own if isinstance(own, dict) else {})}
-        return facts
+        """Return, for each sink, its counts and what it says of itself; waits for none longer than 50 ms."""
+        return self._attached.health()
+
+    @property
+    def given_up(self) -> dict[str, int]:
+        """How many records each sink was never given or did not answer for, by its name; also of closed ones."""
+        return self._attached.given_up()
+
+    def give_up(self) -> None:
+        """Write down what sinks still have queued, as the process is about to end."""
+        self._attached.give_up()
+        self._write_losses_down()
+
+    def _write_losses_down(self) -> None:
+        if self._journals:
+            # Not to those that may hang: they would not take this either, without end.
+            at_once = tuple(route for route in self._routes.get(RunEvent, ()) if self._attached.is_inline(route[0]))
+            for event in self._attached.losses():
+                self._write_down(event, at_once)
 
     def close(self, deadline_s: float) -> None:
-        """Close every sink, within *deadline_s* seconds in all."""
-        end = time.monotonic() + deadline_s
-        for name in list(self._gates):
-            self.detach(name, _left(end))
-        self._is_closed, self._journal = True, None
+        """Close every sink, within *deadline_s* seconds in all; the journals last, for what the others report."""
+        end, me = time.monotonic() + deadline_s, threading.get_ident()
+        if me in (self._closer, self._reviver):
+            return  # a signal handler's, in the midst of it
+        with self._closing:
+            self._closer = me
+            try:
+                self._close(end)
+            finally:
+                self._closer = None
+
+    def _close(self, end: float) -> None:
+        with self._turn:
+            others = [name for name in self.sink_names if name not in self._journals]
+            if self._routes:
+                self._build_routes(leaving=others)
+        self._attached.close(others, end)
+        self._write_losses_down()
+        self._close_journals(max(end, time.monotonic() + _JOURNAL_S))
+
+    def _close_journals(self, until: float) -> None:
+        # From here on other threads that log wait for the end of this, and open the sinks again.
+        with self._turn:
+            self._parting, self._routes = self._routes, {}
+            try:
+                self._attached.close(self.sink_names, until)
+            finally:
+                self._parting, self._routes, self._journals = None, {}, ()
 
     def renew_after_fork(self) -> None:
         """Become a writer of its own in the child of a fork, and let every sink start anew."""
         self.writer = new_writer_id()
         self._numbers = itertools.count(1)
-        self._returned = []
+        self._turn, self._closing, self._parting = threading.RLock(), threading.RLock(), None
+        self._reviver = self._closer = None
         self.losses = Losses()
-        for name, gate in self._gates.items():
-            if isinstance(gate, BackgroundGate):
-                gate.renew()
-            self._contexts[name] = attrs.evolve(self._contexts[name], writer=self.writer)
-            self._ask(name, gate, "telemetry_forked", "context", self._contexts[name])
+        self._attached.renew_after_fork(self.writer)
 
     @property
-    def sink_names(self) -> Iterable[str]:
+    def sink_names(self) -> tuple[str, ...]:
         """The names of the attached sinks, in the order of their attachment."""
-        return tuple(self._gates)
-
-
-def _left(end: float) -> float:
-    return max(0.0, end - time.monotonic())
+        return tuple(self._attached.gates)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ..plugins.changing import filled
 from ..plugins.ids import generate_run_id, get_iso8601_timestamp
 from ..plugins.mend import Complaint
 from ..plugins.merge import placeholder
@@ -18,7 +20,7 @@ from .live import LiveRun, LiveRuns
 from .machine import host
 from .ownership import Ownership
 from .quick_look import QuickLook
-from .shield import border, nothing
+from .shield import any_run_id, attempt, border, nothing
 from .snapshot import snapshot
 from .stored import StoredRuns
 from .tracking import RunContext, Tracking, parent_of
@@ -28,11 +30,6 @@ if TYPE_CHECKING:
     from .wiring import Setup
 
 __all__ = ["RunContext", "TelemetryClient"]
-
-
-def _any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
-    """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
-    return run_id if type(run_id) is str and run_id else generate_run_id("agent")
 
 
 class TelemetryClient(StoredRuns):
@@ -62,13 +59,14 @@ class TelemetryClient(StoredRuns):
         self._look = QuickLook(self._bus.redactor)
         self._runs = LiveRuns()
         self._ownership = Ownership(self._setup.state_dir, self._bus, self._setup.open_store)
-        super().__init__(self._setup.open_store, self._ownership.judge)
+        super().__init__(self._setup.open_store, self._ownership.judge, self._setup.delivers)
         self._ownership.look()
         lifecycle.register(self)
 
-    @border(otherwise=_any_run_id)
+    @border(otherwise=any_run_id)
     def start_run(
         self,
+        /,
         agent_name: str,
         job_type: str | None = None,
         trigger_type: str = "cli",
@@ -102,13 +100,11 @@ class TelemetryClient(StoredRuns):
         return run.run_id
 
     def _start_record(self, start_time: str, given: dict[str, Any]) -> RunRecord:
-        writer, seq = self._bus.stamp()
         said = {"start_time": start_time, "agent_owner": self.config.agent_owner, "host": host(), "status": "running"}
-        try:
-            return self._intake.run({**said, "writer": writer, "seq": seq}, given)
-        except BaseException:
-            self._bus.take_back(seq)  # a number that no record has would look like a loss
-            raise
+        run = self._intake.run(said, given)
+        # Only now, when nothing can refuse it any more: a number that no record has would look like a loss.
+        writer, seq = self._bus.stamp()
+        return filled(run, {"writer": writer, "seq": seq})
 
     @border(otherwise=nothing)
     def log_event(self, run_id: str, event_type: str, payload: Any = None) -> None:
@@ -121,7 +117,7 @@ class TelemetryClient(StoredRuns):
             payload: any object; what JSON cannot say is converted and the change named in the record.
         """
         is_known = self._look.knows(run_id, event_type) and self._runs.get(run_id) is not None
-        sealed = self._look.sealed(payload) if is_known else None
+        sealed: tuple[Any, bytes] | None = attempt(self._look.sealed, payload)[0] if is_known else None
         if sealed is None:
             return self._log_unusual(run_id, event_type, payload)
         event = RunEvent.sealed(run_id, event_type, get_iso8601_timestamp(), *sealed, *self._bus.stamp())
@@ -166,7 +162,7 @@ class TelemetryClient(StoredRuns):
             self.set_metrics(run_id, **{name: live.increment(name, amount)})
 
     @border(otherwise=nothing)
-    def end_run(self, run_id: str, status: str = "success", **fields: Any) -> None:
+    def end_run(self, /, run_id: str, status: str = "success", **fields: Any) -> None:
         """
         Record that a run has ended.
 
@@ -192,7 +188,7 @@ class TelemetryClient(StoredRuns):
             self.end_run(run_id, **ending)
 
     def track_run(
-        self, agent_name: str, job_type: str | None = None, trigger_type: str = "cli", **fields: Any
+        self, /, agent_name: str, job_type: str | None = None, trigger_type: str = "cli", **fields: Any
     ) -> Tracking:
         """
         Return a context manager (also `async with`, also a decorator) around a run; it yields a `RunContext`.
@@ -202,7 +198,7 @@ class TelemetryClient(StoredRuns):
         return Tracking(self, agent_name, job_type, trigger_type, fields)
 
     @border(otherwise=nothing)
-    def associate_commit(self, run_id: str, commit_hash: str | None = None, **details: Any) -> None:
+    def associate_commit(self, /, run_id: str, commit_hash: str | None = None, **details: Any) -> None:
         """
         Link a git commit with a run.
 
@@ -230,6 +226,7 @@ class TelemetryClient(StoredRuns):
             "open_runs": len(self._runs),
             "is_disabled": bool(self.config.disabled),
             "lost": self._bus.losses.total,
+            "given_up": self._bus.given_up,
             "dropped_by_processors": self._bus.dropped,
             "faults": list(self._setup.faults),
             "sinks": self._bus.health(),
@@ -238,11 +235,12 @@ class TelemetryClient(StoredRuns):
     @border(otherwise=nothing)
     def close(self, timeout_s: float = 2.0) -> None:
         """Let go of files and threads within *timeout_s* seconds; records that come later open them again."""
+        end = time.monotonic() + timeout_s
         if not len(self._runs):
             self._ownership.leave(has_open_runs=False)
         self._ownership.close(timeout_s)
         self._close_store()
-        self._setup.close(timeout_s)
+        self._setup.close(max(0.0, end - time.monotonic()))
 
     def __enter__(self) -> TelemetryClient:
         return self
@@ -262,6 +260,7 @@ class TelemetryClient(StoredRuns):
     def _exiting(self, deadline_s: float) -> None:
         """Bring out what is held back and leave word; not closed, for other exit handlers may still log."""
         self.flush(deadline_s)
+        self._bus.give_up()
         self._ownership.leave(has_open_runs=len(self._runs) > 0)
 
     def _warn_of_namesake(self, run_id: str) -> None:

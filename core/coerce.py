@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -18,11 +17,15 @@ from ..plugins.codec import DEEPEST, encode_exact, name_of_float, safe_text
 from .keys import free_key
 from .shield import attempt
 
-__all__ = ["LONGEST_TEXT", "Coercion"]
+__all__ = ["LONGEST_TEXT", "MOST_CHARACTERS", "Coercion"]
 
 LONGEST_TEXT = 65_536
 """Characters of one text that are kept once a payload is too large; of a longer one, head, length and digest stay."""
 
+MOST_CHARACTERS = 4 * 1024 * 1024
+"""Characters of all texts together; what comes behind them is left out, as it would be cut in any case."""
+
+_CHARACTERS_READ_FOR_ONE = 64  # a text that is cut is read whole, at the speed of C
 _MOST_ITEMS = 100_000
 _LONGEST_PATH = 200
 _LONGEST_KEY = 1_000
@@ -35,7 +38,8 @@ class Coercion:
     """
     One conversion: `plain(value)` gives the JSON value, `notes` what had to change and where.
 
-    A note reads `$.path: type -> what it became`. Total: no object makes it raise, hang or recurse without end.
+    A note reads `$.path: type -> what it became`. Total: no object makes it raise, hang or recurse without end; what
+    is referred to a thousand times counts a thousand times. `is_full` tells that something was left out.
 
     Args:
         longest_text: characters of a single text that are kept.
@@ -46,6 +50,20 @@ class Coercion:
         self._longest = longest_text
         self._open: set[int] = set()
         self._items = 0
+        self._characters = 0
+        self._is_told = False
+        # The same 50 MB text may stand in a list a thousand times, and its digest takes 30 ms.
+        self._known_cuts: dict[str, str] = {}
+
+    @property
+    def has_long_texts(self) -> bool:
+        """Whether the texts are longer, all together, than are converted."""
+        return self._characters > MOST_CHARACTERS
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the value has more parts, or longer texts, than are converted."""
+        return self._items > _MOST_ITEMS or self._characters > MOST_CHARACTERS
 
     def plain(self, value: Any, path: str = "$", depth: int = 0) -> Any:
         """Return *value* as None, bool, int, float, str, list or dict with text keys."""
@@ -61,18 +79,25 @@ class Coercion:
         return self._compound(value, path, depth)
 
     def _text(self, value: str, path: str) -> str:
+        if self._longest is not None and len(value) > self._longest:
+            return self._cut(value, path, self._longest // 16)
         safe = safe_text(value)
         if safe != value:
             self._say(path, "str with lone surrogates", "escaped text")
-        if self._longest is not None and len(safe) > self._longest:
-            return self._cut(safe, path)
+        self._characters += len(safe)
         return safe
 
-    def _cut(self, value: str, path: str) -> str:
-        digest = hashlib.sha256(value.encode()).hexdigest()
+    def _cut(self, value: str, path: str, head: int) -> str:
         self._say(path, f"str of {len(value)} characters", "its head, length and digest")
-        head = value[: (self._longest or 0) // 16]
-        return f"{head}... [cut: {len(value)} characters, sha256 {digest}]"
+        self._characters += len(value) // _CHARACTERS_READ_FOR_ONE
+        if value not in self._known_cuts:
+            import hashlib  # 3 ms, which few agents ever need
+
+            digest = hashlib.sha256(value.encode("utf-8", "backslashreplace")).hexdigest()
+            self._known_cuts[value] = f"{safe_text(value[:head])}... [cut: {len(value)} characters, sha256 {digest}]"
+        cut = self._known_cuts[value]
+        self._characters += len(cut)
+        return cut
 
     def _number(self, value: Any, path: str) -> Any:
         if isinstance(value, float):
@@ -105,7 +130,7 @@ class Coercion:
     def _list(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
         result = []
         for index, item in enumerate(values):
-            if self._is_full(path):
+            if self._has_no_room(path):
                 break
             result.append(self.plain(item, _below(path, f"[{index}]"), depth + 1))
         return result
@@ -116,7 +141,7 @@ class Coercion:
         result: dict[str, Any] = {}
         numbers: dict[str, int] = {}
         for key, item in value.items():
-            if self._is_full(path):
+            if self._has_no_room(path):
                 break
             name = self._key(key, path, depth)
             free = free_key(name, result, numbers)
@@ -137,11 +162,12 @@ class Coercion:
         self._say(path, f"{_name_of(type(key))} key", f"text key {name[:60]!r}")
         return name
 
-    def _is_full(self, path: str) -> bool:
+    def _has_no_room(self, path: str) -> bool:
         self._items += 1
-        if self._items == _MOST_ITEMS + 1:
-            self._say(path, f"more than {_MOST_ITEMS} items", "the first of them")
-        return self._items > _MOST_ITEMS
+        if self.is_full and not self._is_told:
+            self._is_told = True
+            self._say(path, f"more than {_MOST_ITEMS} items, or {MOST_CHARACTERS} characters", "the first of them")
+        return self.is_full
 
     def _other(self, value: Any, path: str, depth: int) -> Any:
         for types, convert in _CONVERSIONS:
@@ -168,6 +194,7 @@ class Coercion:
 
     def _note(self, path: str, value: Any, became: str, result: str) -> str:
         self._say(path, _name_of(type(value)), became)
+        self._characters += len(result)
         return result
 
     def _say(self, path: str, was: str, became: str) -> None:

@@ -21,7 +21,7 @@ _complaints = Complaints(logging.getLogger("telemetry.client"))
 
 def commit_link(
     intake: Intake,
-    stamp: Callable[[], tuple[str, int]],
+    stamp: Callable[[], tuple[str, int | None]],
     run_id: Any,
     commit_hash: Any,
     details: Mapping[str, Any],
@@ -40,11 +40,12 @@ def commit_link(
         known = {**_asked(str(known.get("commit_hash", "HEAD"))), **known}
     if not known.get("commit_hash"):
         return None
+    run_id = intake.text("run_id", run_id)  # in strict mode this may raise, and a number drawn before would be missed
     writer, seq = stamp()
     return CommitLink.from_dict(
         {
             **known,
-            "run_id": intake.text("run_id", run_id),
+            "run_id": run_id,
             "timestamp": get_iso8601_timestamp(),
             "writer": writer,
             "seq": seq,

@@ -11,7 +11,7 @@ from typing import Any
 from ..plugins.lines import encode_line
 from ..plugins.records import RUN_FIELDS, RunEvent, RunRecord
 
-__all__ = ["EVENT_COLUMNS", "FORMATS", "RUN_COLUMNS", "RowWriter", "lines_of"]
+__all__ = ["EVENT_COLUMNS", "FORMATS", "PARQUET", "RUN_COLUMNS", "RowWriter", "lines_of"]
 
 RUN_COLUMNS = tuple(name for name in RUN_FIELDS if name not in ("writer", "seq", "coerced"))
 EVENT_COLUMNS = ("run_id", "event_type", "timestamp", "payload")
@@ -70,4 +70,6 @@ def _field(value: Any) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Iterable[Record]], Iterator[bytes]]] = {"ndjson": _ndjson, "csv": _csv}
-"""How records can be written."""
+"""How records can be written as lines."""
+
+PARQUET = "parquet"

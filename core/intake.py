@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -16,7 +15,8 @@ from ..plugins.complaints import Complaints
 from ..plugins.errors import InputError
 from ..plugins.ids import parse_time
 from ..plugins.mend import Complaint, mend_field, mended_run
-from ..plugins.records import SETTABLE_FIELDS, RunRecord
+from ..plugins.records import SETTABLE_FIELDS, STATUSES, RunRecord
+from .plain import plain_run, plain_settings
 from .secret_texts import without_secrets
 from .shield import attempt
 from .snapshot import snapshot, snapshot_mapping
@@ -25,6 +25,7 @@ __all__ = ["Intake", "Settings"]
 
 _log = logging.getLogger("telemetry.client")
 _ENDING_FIELDS = frozenset((*SETTABLE_FIELDS, "status_detail", "end_time", "duration_ms", "agent_owner", "host"))
+_ENDS = frozenset(STATUSES) - {"running"}
 _TABLES = ("metrics", "metrics_json", "attributes")
 # What the platform alone says of a run at its start; an agent's field of such a name is one of its own.
 _OURS = frozenset(
@@ -81,6 +82,8 @@ class Intake:
 
         Keys of *given* that no run has, and those that the platform alone may say, are kept in its attributes.
         """
+        if (run := plain_run(said, given)) is not None:
+            return run
         plain, coerced = snapshot_mapping({**said, **_with_tables(given)})
         kept = {name: plain.pop(name) for name in given if name in _OURS and plain[name] != said.get(name)}
         complaints = [Complaint(name, value, f"it is kept in attributes.{name}") for name, value in kept.items()]
@@ -101,12 +104,16 @@ class Intake:
 
     def ending(self, values: Mapping[str, Any]) -> Settings:
         """Sort what `end_run()` was given: known fields apart, `metrics` merged, unknown keys are attributes."""
+        if (plain := plain_settings(values)) is not None:
+            return Settings(plain)
         settings = Settings()
         self._sort(values, settings, _ENDING_FIELDS, others=settings.attributes)
         return settings
 
     def status(self, word: Any, settings: Settings) -> str:
         """Return the canonical status of *word*; the raw word is put into *settings* as `status_detail`."""
+        if type(word) is str and word in _ENDS:
+            return word
         kept: dict[str, Any] = {}
         complaints: list[Complaint] = []
         plain = snapshot(word).value
@@ -180,6 +187,8 @@ def _mend_time(name: str, values: dict[str, Any], kept: dict[str, Any], otherwis
 
 @lru_cache(maxsize=1_000)
 def _near_miss(name: str) -> str | None:
+    import difflib  # 4 ms, for those who set metrics
+
     # 200 us a name, which an agent may set at every step.
     near = difflib.get_close_matches(name, SETTABLE_FIELDS, n=1, cutoff=0.85)
     return near[0] if near else None

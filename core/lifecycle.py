@@ -10,6 +10,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+# Imported for its order: what it registers for a fork has to come first, or a sink would be told of the fork by way
+# of a thread that only the parent has.
+from ..plugins import worker  # noqa: F401
 from .shield import attempt, text_of
 
 __all__ = ["register"]

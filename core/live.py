@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
-import attrs
 from attrs import define, field
 
+from ..plugins import clock
+from ..plugins.changing import filled
 from ..plugins.ids import calculate_duration_ms, get_iso8601_timestamp
 from ..plugins.records import RunRecord
 from .intake import Settings
@@ -36,7 +36,7 @@ class LiveRun:
     metrics: dict[str, Any] = field(factory=dict)
     attributes: dict[str, Any] = field(factory=dict)
     coerced: tuple[str, ...] = ()
-    _began_ns: int = field(factory=time.monotonic_ns)
+    _began_ns: int = field(factory=lambda: clock.monotonic_ns())
     # Re-entrant: a signal handler may set metrics of the run that the interrupted code is setting.
     lock: threading.RLock = field(factory=threading.RLock)
 
@@ -46,7 +46,7 @@ class LiveRun:
             self.fields.update(settings.fields)
             self.metrics.update(settings.metrics)
             self.attributes.update(settings.attributes)
-            self.coerced = tuple(dict.fromkeys((*self.coerced, *settings.coerced)))
+            self.coerced = _united(self.coerced, settings.coerced)
 
     def increment(self, name: str, by: float) -> float:
         """Add *by* to the metric or count *name* and return the new value."""
@@ -55,27 +55,23 @@ class LiveRun:
             total = (known if isinstance(known, int | float) else 0) + by
         return total
 
-    def ended(self, status: str, writer: str, seq: int) -> RunRecord:
+    def ended(self, status: str, writer: str, seq: int | None) -> RunRecord:
         """Return the record of the run as it ends now with *status*."""
         with self.lock:
-            fields = {**self._times(self.fields.get("end_time")), **self.fields}
-            return attrs.evolve(
-                self.start,
-                **fields,
-                status=status,
-                metrics={**self.start.metrics, **self.metrics},
-                attributes={**self.start.attributes, **self.attributes},
-                coerced=tuple(dict.fromkeys((*self.start.coerced, *self.coerced))),
-                writer=writer,
-                seq=seq,
-            )
+            # The intake has made each of the fields fit.
+            ending = {**self._times(self.fields.get("end_time")), **self.fields}
+            ending["status"], ending["writer"], ending["seq"] = status, writer, seq
+            ending["metrics"] = {**self.start.metrics, **self.metrics}
+            ending["attributes"] = {**self.start.attributes, **self.attributes}
+            ending["coerced"] = _united(self.start.coerced, self.coerced)
+            return filled(self.start, ending)
 
     def _times(self, end_time: str | None) -> dict[str, Any]:
         # Of a run that is told afterwards, the agent says when it began or ended; the clock here knows nothing of it.
         if end_time is not None or self.is_told:
             end_time = end_time or get_iso8601_timestamp()
             return {"end_time": end_time, "duration_ms": calculate_duration_ms(self.start.start_time, end_time)}
-        duration_ms = (time.monotonic_ns() - self._began_ns) // 1_000_000
+        duration_ms = (clock.monotonic_ns() - self._began_ns) // 1_000_000
         # A wall clock that is set back in the middle of a run must not make its end come before its start.
         now = get_iso8601_timestamp()
         is_back = now < self.start.start_time
@@ -83,6 +79,10 @@ class LiveRun:
 
     def _end_after(self, duration_ms: int) -> str:
         return (self.start.started_at + timedelta(milliseconds=duration_ms)).isoformat(timespec="microseconds")
+
+
+def _united(notes: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*notes, *others))) if notes or others else ()
 
 
 class LiveRuns:

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..plugins.complaints import Complaints
+from ..plugins.errors import Retryable
 from ..plugins.records import RunRecord
 from ..plugins.worker import Worker
 from .bus import Bus
@@ -19,6 +20,7 @@ from .verdicts import judge
 
 __all__ = ["Ownership"]
 
+_TRIES, _PAUSE_S = 5, 0.5
 _complaints = Complaints(logging.getLogger("telemetry.verdicts"))
 
 
@@ -39,6 +41,7 @@ class Ownership:
         self._open_store = open_store
         self._inherited: frozenset[str] = frozenset()
         self._claim = self._new_claim()
+        self._tries_left = _TRIES
         self._worker = Worker(self._judge_once, name="verdicts")
 
     def _new_claim(self) -> Claim | None:
@@ -68,6 +71,7 @@ class Ownership:
             return
         names, failure = attempt(_claims_in, self._folder)
         if failure is None and any(not name.startswith(self._bus.writer) for name in names):
+            self._tries_left = _TRIES
             self._worker.wake()
 
     def judge(self) -> None:
@@ -87,15 +91,23 @@ class Ownership:
         """End the look at others."""
         self._worker.stop(deadline_s)
 
-    def _judge_once(self) -> None:
-        self.judge()
+    def _judge_once(self) -> float | None:
+        assert self._folder is not None
+        _, failure = attempt(judge, self._folder, self._open_store, self._publish)
+        self._tries_left -= 1
+        if isinstance(failure, Retryable) and self._tries_left > 0:
+            return _PAUSE_S  # a database that is locked, or closed because the agent forks just now
+        self._complain(failure)
+        return None
 
     def _publish(self, run: RunRecord) -> None:
         writer, seq = self._bus.stamp()
         self._bus.publish(attrs.evolve(run, writer=writer, seq=seq))
 
     def _tried(self, act: Callable[..., Any], *args: Any) -> None:
-        _, failure = attempt(act, *args)
+        self._complain(attempt(act, *args)[1])
+
+    def _complain(self, failure: BaseException | None) -> None:
         if failure is not None:
             _complaints.say(type(failure).__name__, "verdicts on dead runs are not possible here: %s", failure)
 

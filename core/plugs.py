@@ -42,6 +42,10 @@ class Plugs:
         """Forget the plugin of this name."""
         self._manager.unregister(name=name)
 
+    def holds(self, name: str, plugin: object) -> bool:
+        """Whether this very plugin is registered under *name*."""
+        return self._manager.get_plugin(name) is plugin
+
     def has(self, name: str, hook: str) -> bool:
         """Whether the plugin of this name implements *hook*."""
         return any(each.plugin_name == name for each in getattr(self._manager.hook, hook).get_hookimpls())

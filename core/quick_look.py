@@ -14,12 +14,21 @@ from .snapshot import LARGEST_BYTES
 __all__ = ["QuickLook"]
 
 _DEEPEST = 8
+_MOST_PARTS = 100_000
 _MOST_NAMES = 10_000
+_BIGGEST = 1 << 64
 _LONGEST_NAME = 200
 
 
 class _Unusual(Exception):
     """The payload has to take the long way."""
+
+
+def _take(room: list[int], parts: int) -> None:
+    # A list that stands a thousand times in a list that stands a thousand times is a million lists to walk.
+    room[0] -= parts
+    if room[0] < 0:
+        raise _Unusual
 
 
 class QuickLook:
@@ -60,12 +69,18 @@ class QuickLook:
         return self._redactor is not None and self._redactor.text(text) != text
 
     def sealed(self, payload: Any) -> tuple[Any, bytes] | None:
-        """Return a copy of *payload* that nobody else holds, and its JSON; None when it has to take the long way."""
+        """
+        Return a copy of *payload* that nobody else holds, and its JSON; None when it has to take the long way.
+
+        What a stranger's key raises when it is compared, or hashed, passes.
+        """
         if self._is_blind:
             return None
         texts: list[str] = []
         try:
             copied = self._table(payload, texts, _DEEPEST) if type(payload) is dict else self._lone(payload, texts)
+            if texts and sum(map(len, texts)) > LARGEST_BYTES:
+                return None  # one long text may stand in a list a thousand times
             if texts and self._redactor is not None and may_hold_secret("\n".join(texts)):
                 return None
             text = encode(copied)
@@ -78,8 +93,12 @@ class QuickLook:
 
     # The copy is looked at, never the agent's object, which another thread may be changing. Both loops ask for the
     # exact types: a subclass may say anything of itself.
-    def _table(self, table: dict[str, Any], texts: list[str], levels: int) -> dict[str, Any]:
+    def _table(
+        self, table: dict[str, Any], texts: list[str], levels: int, room: list[int] | None = None
+    ) -> dict[str, Any]:
         copied = table.copy()
+        if room is not None:
+            _take(room, len(copied))
         if not levels or not (copied.keys() <= self._keys or self._learn_keys(copied)):
             raise _Unusual
         for key, item in copied.items():
@@ -87,33 +106,45 @@ class QuickLook:
             if kind is str:
                 if len(item) >= SHORTEST_TOKEN or "=" in item or ":" in item:
                     texts.append(item)
+            elif kind is int:
+                if not -_BIGGEST < item < _BIGGEST:
+                    raise _Unusual
             elif kind is float:
                 if not math.isfinite(item):
                     raise _Unusual
             elif kind is dict:
-                copied[key] = self._table(item, texts, levels - 1)
+                room = room or [_MOST_PARTS]
+                copied[key] = self._table(item, texts, levels - 1, room)
             elif kind is list:
-                copied[key] = self._list(item, texts, levels - 1)
-            elif kind is not int and kind is not bool and item is not None:
+                room = room or [_MOST_PARTS]
+                copied[key] = self._list(item, texts, levels - 1, room)
+            elif kind is not bool and item is not None:
                 raise _Unusual
         return copied
 
-    def _list(self, items: list[Any], texts: list[str], levels: int) -> list[Any]:
+    def _list(self, items: list[Any], texts: list[str], levels: int, room: list[int] | None = None) -> list[Any]:
         if not levels:
             raise _Unusual
         copied = items.copy()
+        if room is not None:
+            _take(room, len(copied))
         for place, item in enumerate(copied):
             kind = type(item)
             if kind is str:
                 texts.append(item)  # also a short one, which may say that the next is secret
+            elif kind is int:
+                if not -_BIGGEST < item < _BIGGEST:
+                    raise _Unusual
             elif kind is float:
                 if not math.isfinite(item):
                     raise _Unusual
             elif kind is dict:
-                copied[place] = self._table(item, texts, levels - 1)
+                room = room or [_MOST_PARTS]
+                copied[place] = self._table(item, texts, levels - 1, room)
             elif kind is list:
-                copied[place] = self._list(item, texts, levels - 1)
-            elif kind is not int and kind is not bool and item is not None:
+                room = room or [_MOST_PARTS]
+                copied[place] = self._list(item, texts, levels - 1, room)
+            elif kind is not bool and item is not None:
                 raise _Unusual
         return copied
 

@@ -15,9 +15,10 @@ __all__ = ["first_store"]
 
 def first_store(sinks: Mapping[str, Any], contexts: Mapping[str, SinkContext], faults: Sequence[str] = ()) -> RunStore:
     """
-    Return a store of the first sink that can be read, in the order of *sinks*; a journal comes last.
+    Return a store of the first sink that can be read, in the order of *sinks*; a journal comes behind, a server last.
 
-    A journal answers only after it was read from end to end, a database at once.
+    A journal answers only after it was read from end to end, a database at once. A server may be far away, and it has
+    only what was delivered.
 
     Args:
         faults: why other sinks are missing here; told when none can be read.
@@ -27,10 +28,14 @@ def first_store(sinks: Mapping[str, Any], contexts: Mapping[str, SinkContext], f
     """
     readable = [name for name, sink in sinks.items() if hasattr(sink, "open_store")]
     reasons = list(faults)
-    for name in sorted(readable, key=lambda name: hasattr(sinks[name], "journal_directory")):
+    for name in sorted(readable, key=lambda name: _rank(sinks[name])):
         store, failure = attempt(sinks[name].open_store, contexts[name])
         if failure is None:
             return store  # type: ignore[no-any-return]
         reasons.append(f"{name}: {failure}")
     told = "; ".join(reasons) or f"of the sinks {', '.join(sinks) or '(none)'} none can be read"
-    raise StoreError(f"no store can be read: {told}. Add a sink of type 'sqlite' or 'ndjson' to the configuration.")
+    raise StoreError(f"no store can be read: {told}", "add a sink of type 'sqlite' or 'ndjson'")
+
+
+def _rank(sink: Any) -> int:
+    return 2 if hasattr(sink, "open_outbox") else int(hasattr(sink, "journal_directory"))

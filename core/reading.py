@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+from typing import Any
 
 from ..plugins.context import SinkContext
 from ..plugins.discovery import load_sink_type
@@ -18,6 +20,9 @@ __all__ = ["open_store"]
 _DATABASE = Path("db", "telemetry.sqlite")
 _JOURNAL = "raw"
 _JOURNAL_FILES = "events_*.ndjson*"
+_CURE = "name a base directory, a database or a journal folder"
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://")
+_OTHER_NAMES = {"postgresql": "postgres"}
 
 
 def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
@@ -25,23 +30,36 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
     Return the store at *path*, caught up with its journal at each call; `close()` it in the end.
 
     Args:
-        path: a base directory, a database file, or a folder of journal files; None for the configured set-up.
+        path: a base directory, a database file, a folder of journal files, or the URL of a database that a sink type
+            reads (`postgresql://hq.example/telemetry`); None for the configured set-up.
 
     Raises:
         StoreError: there is no store, or it cannot be read.
-        ConfigError: *path* is None and the configuration is broken in strict mode.
+        ConfigError: *path* is None and the configuration is broken in strict mode, or the sink type lacks a library.
+        PluginError: no sink type of the URL's name is installed.
     """
     if path is None:
         return _configured(TelemetryConfig.load())
+    if isinstance(path, str) and (url := _URL.match(path)) is not None:
+        return _behind_url(path, url[1])
     place = Path(path).expanduser().absolute()
     if place.is_dir():
         return _in_folder(place)
     if not place.exists():
-        raise StoreError(f"there is no store at {str(place)!r}; name a base directory, a database or a journal folder")
+        raise StoreError(f"there is no store at {str(place)!r}", _CURE)
     # Only the database of a base directory follows a journal: one that was copied elsewhere is read as it is.
     base = place.parent.parent
     has_journal = base / _DATABASE == place and _has_journal(base / _JOURNAL)
     return _opened("sqlite", place.parent, database=place, journal=base / _JOURNAL if has_journal else None)
+
+
+def _behind_url(url: str, scheme: str) -> RunStore:
+    kind = _OTHER_NAMES.get(scheme, scheme)
+    cls: Any = load_sink_type(kind).cls
+    if not hasattr(cls, "open_url"):
+        raise StoreError(f"a sink of type {kind!r} reads no store behind a URL", "name a path, or a postgres:// URL")
+    store: RunStore = cls.open_url(url)
+    return store
 
 
 def _in_folder(folder: Path) -> RunStore:
@@ -53,8 +71,8 @@ def _in_folder(folder: Path) -> RunStore:
     if _has_journal(journal):
         return _opened("ndjson", folder, journal=journal)
     raise StoreError(
-        f"{str(folder)!r} holds no store: neither {_DATABASE} nor {_JOURNAL}/{_JOURNAL_FILES}, and no journal files. "
-        "Name a base directory, a database or a journal folder."
+        f"{str(folder)!r} holds no store: neither {_DATABASE} nor {_JOURNAL}/{_JOURNAL_FILES}, and no journal files",
+        _CURE,
     )
 
 

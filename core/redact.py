@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -208,5 +207,7 @@ def _is_time(text: str) -> bool:
 
 
 def _masked_id(run_id: str) -> str:
+    import hashlib  # 3 ms, which few agents ever need
+
     # Ids join the lines of a run, so a masked one must stay the same on every line and differ from others.
     return f"redacted-{hashlib.sha256(run_id.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
 from .client import TelemetryClient
 from .tracking import RunContext, Tracking, current_run
 
-__all__ = ["RunContext", "current_run", "shared_client", "track"]
+__all__ = ["RunContext", "current_run", "shared_client", "sharing", "track"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _lock = threading.RLock()
@@ -23,6 +25,29 @@ def shared_client() -> TelemetryClient:
         if _shared is None:
             _shared = TelemetryClient()
         return _shared
+
+
+@contextmanager
+def sharing(client: TelemetryClient) -> Iterator[None]:
+    """Let *client* be the shared one inside the block; what was shared before is shared again after it."""
+    global _shared
+    with _lock:
+        before, _shared = _shared, client
+    try:
+        yield
+    finally:
+        with _lock:
+            _shared = before
+
+
+def _forget_lock() -> None:
+    # In the child of a fork: a thread of the parent's, which is not there, may have been building the client.
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
 
 
 class _Lazy:
@@ -52,5 +77,5 @@ def _tracked(function: Any, agent: str | None, job: str | None, fields: dict[str
     client: Any = _Lazy()
     name = getattr(function, "__qualname__", type(function).__name__)
     module = getattr(function, "__module__", None) or "unknown"
-    tracking = Tracking(client, agent or module, job or name, fields.pop("trigger_type", "cli"), fields)
-    return tracking(function)
+    rest = {key: value for key, value in fields.items() if key != "trigger_type"}
+    return Tracking(client, agent or module, job or name, fields.get("trigger_type", "cli"), rest)(function)

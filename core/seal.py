@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from ..plugins.commit_link import CommitLink
+from ..plugins.merge import agent_of
 from ..plugins.records import MetricsUpdate, Record, RunEvent, RunRecord
 from .snapshot import snapshot, snapshot_mapping
 
@@ -55,18 +56,22 @@ def replaced_by_notice(record: Record, processor: str, reason: str) -> Record:
     """
     notice = {"_withheld": f"processor {processor} failed: {reason}"}
     if isinstance(record, RunEvent):
-        return sealed(attrs.evolve(record, payload=notice, payload_bytes=None, coerced=()))
+        return sealed(attrs.evolve(record, event_type=_WITHHELD, payload=notice, payload_bytes=None, coerced=()))
     if isinstance(record, MetricsUpdate):
         return attrs.evolve(record, metrics=notice, fields={}, attributes={}, coerced=())
     if isinstance(record, RunRecord):
-        cleared: dict[str, Any] = dict.fromkeys(_FREE_TEXTS)
-        return attrs.evolve(record, metrics={}, attributes=notice, coerced=(), **cleared)
+        # The id has the agent's name as well, in the form that public_text() gave it.
+        said: dict[str, Any] = {**dict.fromkeys(_FREE_TEXTS), "agent_name": agent_of(record.run_id)}
+        return attrs.evolve(record, metrics={}, attributes=notice, coerced=(), **said)
     if isinstance(record, CommitLink):
-        return attrs.evolve(record, repo=None, branch=None, author=None, message=notice["_withheld"], coerced=())
+        names: dict[str, Any] = dict.fromkeys(_COMMIT_TEXTS)
+        return attrs.evolve(record, message=notice["_withheld"], coerced=(), **names)
     return record
 
 
+_WITHHELD = "withheld"
 _FREE_TEXTS = (
     *("input_summary", "output_summary", "error_summary", "status_detail", "insight_id", "product", "platform"),
-    *("product_family", "subdomain", "git_repo", "git_branch", "git_run_tag"),
+    *("product_family", "subdomain", "git_repo", "git_branch", "git_run_tag", "job_type", "agent_owner", "host"),
 )
+_COMMIT_TEXTS = ("agent_name", "repo", "branch", "author")

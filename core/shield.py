@@ -1,4 +1,4 @@
-"""Stand between the platform and the agent: the only place that catches everything, so that nobody else has to."""
+"""Stand between the platform and the agent: with plugins/shelter.py the only place that catches everything."""
 
 from __future__ import annotations
 
@@ -9,30 +9,16 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from ..plugins.complaints import Complaints
+from ..plugins.ids import generate_run_id
+from ..plugins.shelter import attempt
+from ..plugins.signals import is_agents_own
 from .secret_texts import without_secrets
-from .signals import is_agents_own
 
-__all__ = ["Guard", "attempt", "border", "nothing", "text_of"]
+__all__ = ["Guard", "any_run_id", "attempt", "border", "nothing", "text_of"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _complaints = Complaints(logging.getLogger("telemetry.client"))
-
-
-def attempt(call: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
-    """
-    Return (result, None), or (None, error) when *call* raises.
-
-    SystemExit counts as an error: a stranger's code must not end the agent. What else is no Exception passes, and so
-    does what a signal handler raises; it belongs to the agent: KeyboardInterrupt, GeneratorExit, the timeouts that
-    gevent and others throw into its code.
-    """
-    try:
-        return call(*args), None
-    except (Exception, SystemExit) as error:
-        if is_agents_own(error):
-            raise
-        return None, error
 
 
 class Guard:
@@ -50,9 +36,13 @@ class Guard:
         self.delivered = 0
         self.failures: dict[str, int] = {}
         self.last_error: str | None = None
+        self._complaints = Complaints(logging.getLogger("telemetry.bus"))
+        self.renew()
+
+    def renew(self) -> None:
+        """Make a new lock, in the child of a fork: a thread that is not there any more may have held the old one."""
         # Re-entrant: a signal handler that logs may interrupt the counting.
         self._lock = threading.RLock()
-        self._complaints = Complaints(logging.getLogger("telemetry.bus"))
 
     def call(self, act: Callable[[Any], Any], argument: Any) -> bool:
         """Hand *argument*, a record, to *act*; return whether that went well."""
@@ -115,6 +105,11 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
 
 def nothing(*args: Any, **kwargs: Any) -> None:
     """Answer for a call that went wrong and has nothing to return."""
+
+
+def any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
+    """Answer for a start that went wrong: an id all the same, so that the calls that follow have one."""
+    return run_id if type(run_id) is str and run_id else generate_run_id("agent")
 
 
 def _complain(method: str, error: Exception) -> None:

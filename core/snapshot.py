@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..plugins.codec import encode, encode_exact
+from ..plugins.codec import encode, encode_exact, safe_text
 from .coerce import LONGEST_TEXT, Coercion
 from .shield import attempt
 
@@ -16,6 +15,7 @@ LARGEST_BYTES = 1_048_576
 """Bytes of JSON that one payload may take; of a larger one the long texts are cut, then the whole."""
 
 _SMALL_BYTES = 4_096
+_MOST_WORK_BYTES = 16 * LARGEST_BYTES
 
 
 class Snapshot(NamedTuple):
@@ -36,8 +36,7 @@ def snapshot(value: Any) -> Snapshot:
     # Guarded: to compare means to call the `__eq__` of whatever is inside, which may raise anything.
     exact, _ = attempt(encode_exact, value)
     if exact is not None and len(exact[0]) <= LARGEST_BYTES:
-        # tuple.__new__ spares the 0.2 us that the constructor of a NamedTuple takes, of 6 us for a log_event().
-        return tuple.__new__(Snapshot, (exact[1], exact[0], ()))
+        return Snapshot(exact[1], exact[0], ())
     sealed = _coerced(value) if exact is None else Snapshot(exact[1], exact[0], ())
     if len(sealed.text) <= LARGEST_BYTES:
         return sealed
@@ -53,23 +52,38 @@ def snapshot_mapping(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[s
     """
     plain = dict(values)
     exact, _ = attempt(encode_exact, plain)
-    sealed = _coerced(plain) if exact is None else Snapshot(exact[1], exact[0], ())
-    if len(sealed.text) <= LARGEST_BYTES:
-        return sealed.value, sealed.coerced
-    return _cut_one_by_one(sealed.value, sealed.coerced)
+    if exact is None:
+        return _coerced_mapping(plain)
+    return (exact[1], ()) if len(exact[0]) <= LARGEST_BYTES else _cut_one_by_one(exact[1], ())
+
+
+def _coerced_mapping(values: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    coercion = Coercion()
+    plain: dict[str, Any] = coercion.plain(values)
+    if coercion.is_full and all(type(name) is str for name in values):
+        # One that is too large must not cost the names behind it.
+        return _cut_one_by_one({safe_text(name): value for name, value in values.items()}, ())
+    if len(encode(plain)) <= LARGEST_BYTES:
+        return plain, tuple(coercion.notes)
+    return _cut_one_by_one(plain, tuple(coercion.notes))
 
 
 def _coerced(value: Any, longest_text: int | None = None, notes: tuple[str, ...] = ()) -> Snapshot:
     coercion = Coercion(longest_text)
     plain = coercion.plain(value)
+    if longest_text is None and coercion.has_long_texts:
+        return _coerced(value, LONGEST_TEXT, notes)  # before it is encoded: these may be gigabytes
     return Snapshot(plain, encode(plain), (*notes, *coercion.notes))
 
 
 def _cut_one_by_one(values: Mapping[str, Any], notes: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     kept: dict[str, Any] = {}
-    used_bytes = 0
+    used_bytes = worked_bytes = 0
     for name, value in values.items():
-        sealed = snapshot(value)
+        # One large list may stand there under a thousand names.
+        is_too_much = worked_bytes > _MOST_WORK_BYTES and isinstance(value, dict | list | tuple | set)
+        sealed = snapshot(f"<{type(value).__name__} left out: the record is too large>" if is_too_much else value)
+        worked_bytes += len(sealed.text)
         if len(sealed.text) > _SMALL_BYTES and used_bytes + len(sealed.text) > LARGEST_BYTES:
             sealed = _digest_of(sealed)
         kept[name] = sealed.value
@@ -79,6 +93,8 @@ def _cut_one_by_one(values: Mapping[str, Any], notes: tuple[str, ...]) -> tuple[
 
 
 def _digest_of(sealed: Snapshot) -> Snapshot:
+    import hashlib  # 3 ms, which few agents ever need
+
     head = sealed.text[: LONGEST_TEXT // 16].decode("utf-8", "ignore")
     digest = hashlib.sha256(sealed.text).hexdigest()
     short = {"_cut": {"bytes": len(sealed.text), "sha256": digest, "head": head}}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ..plugins.records import RunEvent, RunRecord
+from ..plugins.rows import Rows
 from ..plugins.store import RunQuery, RunStore
 from .shield import border, nothing
 
@@ -19,17 +20,24 @@ class StoredRuns:
     Args:
         open_store: opens the store of the client's set-up.
         judge: writes the verdicts on dead runs, so that none is told to be running.
+        delivers: whether a sink of the set-up delivers runs elsewhere.
     """
 
-    def __init__(self, open_store: Callable[[], RunStore], judge: Callable[[], None]) -> None:
+    def __init__(self, open_store: Callable[[], RunStore], judge: Callable[[], None], delivers: bool) -> None:
         self._open_store = open_store
+        self._delivers = delivers
         self._judge = judge
         self._store: RunStore | None = None
 
     @border(otherwise=lambda self: {"total_runs": 0, "status_counts": {}, "pending_api_posts": 0})
     def get_stats(self) -> dict[str, Any]:
-        """Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store."""
-        return dict(self._up_to_date().stats())
+        """
+        Return `total_runs`, `status_counts` (status to count) and `pending_api_posts` of the store.
+
+        Where no sink delivers anything elsewhere, no run waits for that, and the last is 0.
+        """
+        waiting = {} if self._delivers else {"pending_api_posts": 0}
+        return {**self._up_to_date().stats(), **waiting}
 
     @border(otherwise=nothing)
     def get_run(self, run_id: str) -> RunRecord | None:
@@ -46,9 +54,9 @@ class StoredRuns:
         until: str | None = None,
         limit: int | None = 20,
         where: tuple[str, ...] = (),
-    ) -> Iterator[RunRecord]:
+    ) -> Rows[RunRecord]:
         """
-        Yield stored runs, newest first.
+        Return stored runs, newest first, as an iterator that streams; it also has `to_pandas()` and `to_polars()`.
 
         Args:
             since: ISO 8601 text; the first start time that counts.
@@ -62,9 +70,9 @@ class StoredRuns:
         query = RunQuery(agent=agent, job=job, status=status, since=since, until=until, limit=limit, where=where)
         return self._up_to_date().runs(query)
 
-    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Rows[RunEvent]:
         """
-        Yield stored events in the order in which they were written.
+        Return stored events in the order in which they were written, as an iterator that streams.
 
         Raises:
             StoreError: no store can be read.

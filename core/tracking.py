@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import os
-import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from contextlib import aclosing, contextmanager
-from contextvars import Context, ContextVar, Token, copy_context
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
+from ..plugins import clock
+from .generators import around_async_generator, around_generator
 from .shield import attempt
 
 if TYPE_CHECKING:
@@ -54,12 +54,15 @@ class RunContext:
     _client: Any = field(repr=False)
     run_id: str
     agent_name: str | None = None
+    # The run that was the current one when this one began, and whether this one has been left.
+    _outside: RunContext | None = field(default=None, repr=False)
+    _is_left: bool = field(default=False, repr=False)
 
     def log_event(self, event_type: str, payload: Any = None) -> None:
         """Record that something happened; *payload* is any object."""
         self._client.log_event(self.run_id, event_type, payload)
 
-    def set_metrics(self, **metrics: Any) -> None:
+    def set_metrics(self, /, **metrics: Any) -> None:
         """Set metrics, and known fields of the record."""
         self._client.set_metrics(self.run_id, **metrics)
 
@@ -67,7 +70,7 @@ class RunContext:
         """Add *by* to a metric or to one of the `items_*` counts."""
         self._client.increment(self.run_id, name, by)
 
-    def child(self, job_type: str | None = None, *, agent_name: str | None = None, **fields: Any) -> Tracking:
+    def child(self, /, job_type: str | None = None, *, agent_name: str | None = None, **fields: Any) -> Tracking:
         """Return a tracked run that is part of this one; of the same agent unless another is named."""
         fields.setdefault("parent_run_id", self.run_id)
         tracking: Tracking = self._client.track_run(agent_name or self.agent_name or "unknown", job_type, **fields)
@@ -75,6 +78,7 @@ class RunContext:
 
     def log_llm_call(
         self,
+        /,
         model: str,
         *,
         tokens_in: int = 0,
@@ -97,11 +101,21 @@ class RunContext:
                 self.increment(name, value)
         self.set_metrics(model=model)
 
+    def _leave(self) -> None:
+        """Make the run around this one the current one again; blocks may be left in another order than entered."""
+        self._is_left = True
+        if _current.get() is not self:
+            return
+        outside = self._outside
+        while outside is not None and outside._is_left:
+            outside = outside._outside
+        _current.set(outside)
+
     @contextmanager
-    def tool(self, name: str, **details: Any) -> Iterator[None]:
+    def tool(self, /, name: str, **details: Any) -> Iterator[None]:
         """Record the use of a tool as two events, `tool_started` and `tool_ended` with duration and outcome."""
         self.log_event("tool_started", {"tool": name, **details})
-        began = time.monotonic()
+        began_ns = clock.monotonic_ns()
         error: str | None = "left early"
         try:
             yield
@@ -110,7 +124,7 @@ class RunContext:
             error = describe(failure)
             raise
         finally:
-            duration_ms = round((time.monotonic() - began) * 1000, 3)
+            duration_ms = round((clock.monotonic_ns() - began_ns) / 1e6, 3)
             outcome = {"tool": name, "duration_ms": duration_ms, "ok": error is None, "error": error}
             self.log_event("tool_ended", outcome)
 
@@ -119,42 +133,44 @@ class Tracking:
     """
     A run that begins when the block is entered and ends when it is left.
 
-    As a decorator it starts a run of its own for every call of the function: plain, async, generator or async
-    generator. What the block raises is recorded and raised on untouched.
+    Each entry is a run of its own, so one object may serve many blocks: one after the other, one inside the other,
+    in threads and tasks side by side. As a decorator it starts a run for every call of the function: plain, async,
+    generator or async generator. What the block raises is recorded and raised on untouched.
     """
 
     def __init__(self, client: Any, agent_name: Any, job_type: Any, trigger_type: Any, fields: dict[str, Any]) -> None:
         self._client = client
         self._start = (agent_name, job_type, trigger_type)
         self._fields = fields
-        self._context: RunContext | None = None
-        self._token: Token[RunContext | None] | None = None
-        self._process_id = 0
+        self._entered: list[tuple[RunContext, int]] = []
 
     def __enter__(self) -> RunContext:
         run_id = self._client.start_run(*self._start, **self._fields)
-        agent_name = self._start[0]
-        self._context = RunContext(self._client, run_id, agent_name if isinstance(agent_name, str) else None)
-        self._token = _current.set(self._context)
-        self._process_id = os.getpid()
-        return self._context
+        agent_name = self._start[0] if isinstance(self._start[0], str) else None
+        context = RunContext(self._client, run_id, agent_name, outside=_current.get())
+        _current.set(context)
+        self._entered.append((context, os.getpid()))
+        return context
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        context, self._context = self._context, None
-        if context is None:
+        entry = self._own_entry()
+        if entry is None:
             return
-        self._leave()
+        context, process_id = entry
+        context._leave()
         # A child that was forked inside the block leaves it too, but the run is its parent's.
-        if self._process_id == os.getpid():
+        if process_id == os.getpid():
             self._client._end_tracked(context.run_id, **ending_of(error))
 
-    def _leave(self) -> None:
-        if self._token is not None:
-            # A generator may be closed in another context than it was begun in; then there is nothing to reset.
-            attempt(_current.reset, self._token)
-            self._token = None
+    def _own_entry(self) -> tuple[RunContext, int] | None:
+        """Take out the entry that the code around is in; the newest where it is in none: a block may end elsewhere."""
+        here, entered = _current.get(), self._entered[::-1]
+        entry = next((entry for entry in entered if entry[0] is here), entered[0] if entered else None)
+        if entry is not None:
+            self._entered.remove(entry)
+        return entry
 
     async def __aenter__(self) -> RunContext:
         return self.__enter__()
@@ -167,10 +183,10 @@ class Tracking:
     def __call__(self, function: F) -> F:
         """Return *function* with a run around each call."""
         if inspect.isasyncgenfunction(function):
-            wrapped: Any = self._around_async_generator(function)
+            wrapped: Any = around_async_generator(function, self._again, _current)
         elif inspect.isgeneratorfunction(function):
-            wrapped = self._around_generator(function)
-        elif asyncio.iscoroutinefunction(function):
+            wrapped = around_generator(function, self._again, _current)
+        elif inspect.iscoroutinefunction(function):
             wrapped = self._around_coroutine(function)
         else:
             wrapped = self._around_call(function)
@@ -193,50 +209,6 @@ class Tracking:
 
         return call
 
-    def _around_generator(self, function: Callable[..., Generator[Any, Any, Any]]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-            # In a context of its own, or the run would be the current one of whoever holds the generator.
-            own, tracking = copy_context(), self._again()
-            own.run(tracking.__enter__)
-            try:
-                result = yield from _InContext(function(*args, **kwargs), own)
-            except BaseException as error:
-                own.run(tracking.__exit__, type(error), error, error.__traceback__)
-                raise
-            own.run(tracking.__exit__, None, None, None)
-            return result
-
-        return call
-
-    def _around_async_generator(self, function: Callable[..., AsyncGenerator[Any, Any]]) -> Callable[..., Any]:
-        async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-            outside = _current.get()
-            with self._again() as context:
-                async with aclosing(function(*args, **kwargs)) as inner:
-                    async for item in inner:
-                        _current.set(outside)
-                        yield item
-                        _current.set(context)
-
-        return call
-
-
-class _InContext(Generator[Any, Any, Any]):
-    """Run each step of a generator inside a context of variables."""
-
-    def __init__(self, inner: Generator[Any, Any, Any], context: Context) -> None:
-        self._inner = inner
-        self._context = context
-
-    def send(self, value: Any) -> Any:
-        return self._context.run(self._inner.send, value)
-
-    def throw(self, kind: Any, value: Any = None, trace: Any = None) -> Any:
-        return self._context.run(self._inner.throw, kind if value is None else value)
-
-    def close(self) -> None:
-        self._context.run(self._inner.close)
-
 
 def ending_of(error: BaseException | None) -> dict[str, Any]:
     """Return status and fields with which a run ends that *error* left, None for a plain end."""
@@ -247,7 +219,7 @@ def ending_of(error: BaseException | None) -> dict[str, Any]:
         "error_summary": describe(error),
         "attributes": {"traceback": _trace_of(error)},
     }
-    if not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError):
+    if not isinstance(error, Exception):  # asyncio.CancelledError among them
         ending["status_detail"] = type(error).__name__
     return ending
 

@@ -11,9 +11,9 @@ from attrs import define, evolve, field
 
 from ..plugins.context import SinkContext
 from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, refusal
-from ..plugins.errors import ConfigError
+from ..plugins.errors import ConfigError, PluginError
 from .bus import Bus
-from .config import SinkSpec, TelemetryConfig, resolve_sink
+from .config import TelemetryConfig, resolve_sink
 from .readable import first_store
 from .redact import Redactor
 from .shield import attempt, text_of
@@ -21,7 +21,7 @@ from .shield import attempt, text_of
 if TYPE_CHECKING:
     from ..plugins.store import RunStore
 
-__all__ = ["Setup", "build_sinks", "context_for", "set_up"]
+__all__ = ["Setup", "build_sinks", "context_for", "redactor_of", "set_up"]
 
 _log = logging.getLogger("telemetry.client")
 
@@ -59,8 +59,13 @@ class Setup:
     @property
     def state_dir(self) -> Path | None:
         """Where claims, cursors and locks lie; None when no sink of this set-up can be read, so keeps no files."""
-        readable = any(hasattr(sink, "open_store") for sink in self.sinks.values())
+        readable = any(_is_read_here(sink) for sink in self.sinks.values())
         return self.config.metrics_dir / "state" if readable else None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether a sink of this set-up delivers runs elsewhere."""
+        return any(hasattr(sink, "open_outbox") for sink in self.sinks.values())
 
     def open_store(self) -> RunStore:
         """
@@ -76,6 +81,11 @@ class Setup:
         self.bus.close(timeout_s)
 
 
+def _is_read_here(sink: Any) -> bool:
+    # A verdict on the dead must not wait for a server: such a sink alone is none to judge by.
+    return hasattr(sink, "open_store") and not hasattr(sink, "open_outbox")
+
+
 def set_up(
     config: TelemetryConfig | None,
     sinks: Mapping[str, object] | None = None,
@@ -88,7 +98,7 @@ def set_up(
         ConfigError: in strict mode only, with every fault.
     """
     settled, faults = _settled(config, overrides or {})
-    bus = Bus(redactor=_redactor(settled))
+    bus = Bus(redactor=redactor_of(settled))
     setup = Setup(settled, bus, faults=[*settled.faults, *faults])
     if not settled.disabled:
         _fill(setup, sinks)
@@ -118,7 +128,8 @@ def _asked_for(config: TelemetryConfig | None, overrides: Mapping[str, Any]) -> 
     return config.changed(**overrides) if overrides else config
 
 
-def _redactor(config: TelemetryConfig) -> Redactor | None:
+def redactor_of(config: TelemetryConfig) -> Redactor | None:
+    """Return what hides secrets in the records of *config*, None when it is not to."""
     redact = config.redact
     return Redactor(redact.keys, redact.patterns) if redact.enabled else None
 
@@ -164,18 +175,18 @@ def build_sinks(config: TelemetryConfig) -> tuple[dict[str, Any], list[str]]:
     sinks: dict[str, Any] = {}
     faults: list[str] = []
     for spec in config.sinks:
-        # Guarded: what a stranger's module raises while it is imported must not cost the other sinks.
-        told, failure = attempt(_built, config, spec)
-        sink, found = told if failure is None else (None, (f"sinks.{spec.name}: {failure}",))
+        resolved, found = resolve_sink(spec, allow=config.load_plugins, block=config.disable_plugins)
         faults.extend(found)
-        if sink is not None:
+        if resolved is None:
+            continue
+        # Guarded: what a stranger's constructor raises must not cost the other sinks.
+        sink, failure = attempt(resolved.build)
+        if failure is None:
             sinks[spec.name] = sink
+        else:
+            told = f"building the sink type {resolved.sink_type} raised {_named(failure)}"
+            faults.append(f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}")
     return sinks, faults
-
-
-def _built(config: TelemetryConfig, spec: SinkSpec) -> tuple[Any, tuple[str, ...]]:
-    resolved, faults = resolve_sink(spec, allow=config.load_plugins, block=config.disable_plugins)
-    return (resolved.build() if resolved is not None else None), faults
 
 
 def _add_plugins(setup: Setup) -> None:
@@ -185,7 +196,12 @@ def _add_plugins(setup: Setup) -> None:
         if refusal(entry, allow=config.load_plugins, block=config.disable_plugins) is None:
             _, failure = attempt(_add_plugin, setup.bus, entry)
             if failure is not None:
-                setup.faults.append(f"plugin {entry}: {text_of(failure)}")
+                setup.faults.append(f"plugin {entry}: {_named(failure)}")
+
+
+def _named(failure: BaseException) -> str:
+    told = text_of(failure)
+    return told if isinstance(failure, PluginError) else f"{type(failure).__name__}: {told}"
 
 
 def _add_plugin(bus: Bus, entry: PluginEntry) -> None:

@@ -6,15 +6,18 @@ from .errors import (
     ConfigError,
     InputError,
     InvalidRecord,
+    MissingExtra,
     NotFound,
     PluginError,
     Refused,
     Retryable,
     StoreError,
     TelemetryError,
+    Unreachable,
 )
 from .hookspecs import hookimpl
 from .ids import calculate_duration_ms, generate_run_id, get_iso8601_timestamp
+from .item import Item
 from .lines import decode_line, decode_lines, encode_line
 from .merge import fold
 from .policies import RetryPolicy
@@ -27,6 +30,8 @@ from .records import (
     RunEvent,
     RunRecord,
 )
+from .remote import remote_sink
+from .rows import Rows
 from .secret import Secret
 from .store import RunQuery, RunStore
 from .worker import Worker
@@ -39,13 +44,16 @@ __all__ = [
     "DeliveryReport",
     "InputError",
     "InvalidRecord",
+    "Item",
     "MetricsUpdate",
+    "MissingExtra",
     "NotFound",
     "PluginError",
     "Record",
     "Refused",
     "RetryPolicy",
     "Retryable",
+    "Rows",
     "RunEvent",
     "RunQuery",
     "RunRecord",
@@ -54,6 +62,7 @@ __all__ = [
     "SinkContext",
     "StoreError",
     "TelemetryError",
+    "Unreachable",
     "Worker",
     "calculate_duration_ms",
     "decode_line",
@@ -63,4 +72,5 @@ __all__ = [
     "generate_run_id",
     "get_iso8601_timestamp",
     "hookimpl",
+    "remote_sink",
 ]

@@ -9,7 +9,17 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["DEEPEST", "RawJSON", "decode", "encode", "encode_exact", "name_of_float", "safe_text", "without_surrogates"]
+__all__ = [
+    "DEEPEST",
+    "RawJSON",
+    "decode",
+    "encode",
+    "encode_exact",
+    "is_within_bounds",
+    "name_of_float",
+    "safe_text",
+    "without_surrogates",
+]
 
 DEEPEST = 100
 """Levels of nesting that a payload may have; a reader deep in its own stack must still be able to read the line."""
@@ -22,6 +32,18 @@ _decoder = msgspec.json.Decoder()
 encode = _encoder.encode
 """Return a plain value (None, bool, int, float, str, list, dict with text keys) as JSON bytes."""
 
+MOST_ITEMS = 600_000
+"""Parts of a value that is encoded as it is; more of them take over a megabyte, and are cut in any case."""
+
+MOST_CHARACTERS = 16 * 1024 * 1024
+"""Characters in all its texts together."""
+
+_FLOATS = frozenset((float, bool, type(None)))
+_SCALARS = _FLOATS | {int, str}
+_CONTAINERS = (dict, list)
+_PLAIN = _SCALARS | {dict, list}
+# What may read back equal: a subclass of theirs, such as an OrderedDict. All else is never exact.
+_ALIKE = (str, int, float, dict, list, type(None))
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
@@ -74,18 +96,60 @@ def safe_text(text: str) -> str:
 
 def encode_exact(value: Any) -> tuple[bytes, Any] | None:
     """
-    Return *value* as JSON together with a snapshot of it, or None when JSON would not say the same.
+    Return *value* as JSON together with a snapshot of it, or None when JSON would not say the same, or at length.
 
     The encoder takes NaN, enums, dataclasses and bytes without a word, so its output is decoded and compared
     (0.45 us on 130 bytes): only what reads back equal is exact. The snapshot no longer shares anything with
     *value*, which its owner may go on changing. What the `__eq__` of a stranger's object raises passes.
     """
+    if not is_within_bounds(value):
+        return None
     try:
         text = encode(value)
         snapshot = _decoder.decode(text)
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
         return None
     return (text, snapshot) if _is_same(snapshot, value) and not _is_too_deep(text) else None
+
+
+def is_within_bounds(value: Any) -> bool:
+    """
+    Tell whether *value* is plain, and of so few parts that it can be encoded: none of a sequence of itself.
+
+    A list of two references to a list of two references, 40 levels deep, takes 3 kB and a million years to encode. So
+    what is counted is the work: each part as often as it is referred to, and the characters of all texts.
+    """
+    if not isinstance(value, _CONTAINERS):
+        return isinstance(value, _ALIKE) and not (isinstance(value, str) and str.__len__(value) > MOST_CHARACTERS)
+    items_left, characters_left = MOST_ITEMS, MOST_CHARACTERS
+    parts = [value]
+    while parts and items_left >= 0 and characters_left >= 0:
+        items, names = _items_of(parts.pop())
+        items_left -= len(items)
+        kinds = {*map(type, items)}  # at the speed of C: most lists hold numbers, and nothing to look at one by one
+        if not (kinds <= _PLAIN or all(issubclass(kind, _ALIKE) for kind in kinds)):
+            return False
+        if kinds == {int}:
+            characters_left -= sum(map(int.bit_length, items)) // 3
+        elif not kinds <= _FLOATS:
+            characters_left -= sum(map(_length_of, items))
+        characters_left -= sum(map(_length_of, names))
+        if not kinds <= _SCALARS:
+            parts.extend(item for item in items if isinstance(item, _CONTAINERS))
+    return items_left >= 0 and characters_left >= 0
+
+
+def _length_of(item: Any) -> int:
+    if isinstance(item, str):
+        return str.__len__(item)
+    return int.bit_length(item) // 3 if isinstance(item, int) else 0
+
+
+def _items_of(part: Any) -> tuple[list[Any], list[Any]]:
+    """Return what *part* holds, and its keys; not by methods that a subclass may have of its own."""
+    if isinstance(part, dict):
+        return [*dict.values(part)], [*dict.keys(part)]
+    return [*list.__iter__(part)], []
 
 
 def _is_same(snapshot: Any, value: Any) -> bool:

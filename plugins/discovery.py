@@ -22,11 +22,14 @@ __all__ = [
     "SINK_GROUP",
     "PluginEntry",
     "SinkType",
+    "check_sink_type",
     "installed_plugins",
     "installed_sink_types",
     "load_plugin",
     "load_sink_type",
+    "needs_newer_contract",
     "refusal",
+    "sink_entry",
 ]
 
 CONTRACT = 1
@@ -46,6 +49,9 @@ class SinkType:
     distribution: str
     version: str
     module: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} of {self.distribution} {self.version} ({self.module}:{self.cls.__qualname__})"
 
     @property
     def options(self) -> type[Any] | None:
@@ -68,12 +74,12 @@ def load_sink_type(name: str, *, allow: Collection[str] | None = None, block: Co
     Raises:
         PluginError: there is no such type, it is blocked, cannot be imported, or keeps another contract.
     """
-    entry = _sink_entry(name)
+    entry = sink_entry(name)
     reason = refusal(entry, allow=allow, block=block)
     if reason is not None:
         raise PluginError(f"The sink type {entry} is not loaded: {reason}")
     cls = load_plugin(entry)
-    _check(entry, cls)
+    check_sink_type(entry, cls)
     return SinkType(name, cls, entry.distribution, entry.version, entry.module)
 
 
@@ -114,7 +120,13 @@ def refusal(entry: PluginEntry, *, allow: Collection[str] | None, block: Collect
     return None
 
 
-def _sink_entry(name: str) -> PluginEntry:
+def sink_entry(name: str) -> PluginEntry:
+    """
+    Return the entry point that is used for the sink type *name*; imports nothing.
+
+    Raises:
+        PluginError: there is no such type.
+    """
     installed = installed_sink_types()
     entries = [entry for entry in installed if entry.name == name]
     if not entries:
@@ -135,13 +147,25 @@ def _unknown(name: str, installed: Collection[PluginEntry]) -> str:
     return f"No sink type {name!r} is installed. Installed: {', '.join(names)}{nearest(name, names)}"
 
 
-def _check(entry: PluginEntry, cls: Any) -> None:
+def needs_newer_contract(cls: Any) -> bool:
+    """Whether the sink class was written for a contract that this platform is too old for."""
+    contract = getattr(cls, "contract", CONTRACT)
+    return type(contract) is int and contract > CONTRACT
+
+
+def check_sink_type(entry: PluginEntry, cls: Any) -> None:
+    """
+    Refuse what *entry* names as a sink type when it is no class that keeps the contract.
+
+    Raises:
+        PluginError: it is no class, states no possible contract, a newer one than this, or has options of no use.
+    """
     if not isinstance(cls, type):
         raise PluginError(f"The sink type {entry} is no class but {type(cls).__name__}")
     contract = getattr(cls, "contract", CONTRACT)
     if type(contract) is not int or contract < 1:
         raise PluginError(f"The sink type {entry} states the contract {contract!r}; a contract is 1 or more")
-    if contract > CONTRACT:
+    if needs_newer_contract(cls):
         raise PluginError(
             f"The sink type {entry} needs contract {contract}, and this is contract {CONTRACT}; update {DISTRIBUTION}"
         )

@@ -11,10 +11,11 @@ from importlib.machinery import PathFinder
 
 from attrs import frozen
 
-__all__ = ["PLUGIN_GROUP", "SINK_GROUP", "PluginEntry", "scanned_entries"]
+__all__ = ["ENGINE_GROUP", "PLUGIN_GROUP", "SINK_GROUP", "PluginEntry", "scanned_entries"]
 
 SINK_GROUP = "telemetry.sinks"
 PLUGIN_GROUP = "telemetry"
+ENGINE_GROUP = "telemetry.engines"
 
 _VALUE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attribute>[\w.]+))?\s*(?:\[.*\])?\s*")
 _HEADER = re.compile(r"^(Name|Version):\s*(.*?)\s*$", re.MULTILINE)
@@ -95,7 +96,7 @@ def _distribution(points: str, header: str) -> tuple[str, list[PluginEntry]]:
     return distribution, [
         PluginEntry(name, group, match["module"], match["attribute"] or "", distribution, version)
         for group, name, value in _lines(points)
-        if group in (SINK_GROUP, PLUGIN_GROUP) and (match := _VALUE.fullmatch(value))
+        if group in (SINK_GROUP, PLUGIN_GROUP, ENGINE_GROUP) and (match := _VALUE.fullmatch(value))
     ]
 
 

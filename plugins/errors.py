@@ -6,12 +6,14 @@ __all__ = [
     "ConfigError",
     "InputError",
     "InvalidRecord",
+    "MissingExtra",
     "NotFound",
     "PluginError",
     "Refused",
     "Retryable",
     "StoreError",
     "TelemetryError",
+    "Unreachable",
 ]
 
 
@@ -63,6 +65,23 @@ class InvalidRecord(TelemetryError, ValueError):
         self.value = value
 
 
+class MissingExtra(TelemetryError, ImportError):
+    """
+    A library is not installed that only this one thing needs: DuckDB, pandas, polars.
+
+    Cure: the command that the message ends with.
+
+    Args:
+        what: what needs it.
+        library: its name.
+        command: installs it.
+    """
+
+    def __init__(self, what: str, library: str, command: str) -> None:
+        super().__init__(f"{what} needs {library}, which is not installed. Get it with: {command}")
+        self.command = command
+
+
 class PluginError(TelemetryError):
     """
     A plugin cannot be loaded or does not keep the contract (unknown hook, unknown argument, no such sink).
@@ -75,9 +94,18 @@ class StoreError(TelemetryError):
     """
     A store cannot be opened or read: damaged, newer than this version knows, or not there.
 
-    Cure: `telemetry doctor` explains; where the database itself is at fault, move it away: it is built anew from the
-    journal.
+    Cure: the message says it, and `cure` where it is known; else `telemetry doctor` explains. Where the database itself
+    is at fault, move it away: it is built anew from the journal.
+
+    Attributes:
+        what: what is wrong.
+        cure: what to do, empty when that has to be found out.
     """
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(f"{what}; {cure}" if cure else what)
+        self.what = what
+        self.cure = cure
 
 
 class NotFound(TelemetryError, LookupError):
@@ -101,6 +129,14 @@ class Retryable(TelemetryError):
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(Retryable):
+    """
+    The other side cannot be reached at all: nobody listens, no such host, no route. No record is at fault.
+
+    Cure: none needed. The whole batch stays together and is tried again after the usual pauses.
+    """
 
 
 class Refused(TelemetryError):

@@ -29,7 +29,7 @@ class TelemetryHooks:
 
     @hookspec
     def telemetry_open(self, context: SinkContext) -> None:
-        """Prepare the sink; called once before all else, in the thread that builds the client. Be quick."""
+        """Prepare the sink; called once before all else. Building the client waits for it no longer than 50 ms."""
 
     @hookspec
     def telemetry_run_started(self, run: RunRecord) -> None:

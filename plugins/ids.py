@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from . import clock
 
 __all__ = ["calculate_duration_ms", "generate_run_id", "get_iso8601_timestamp", "new_writer_id", "parse_time"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]+")
 _AGENT_CHARACTERS = 40
+# A time as the client writes it; without the days that only some months have, so that no impossible one fits.
+_OURS = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}\+00:00", re.ASCII
+)
 _last_second = (-1, "")
 
 
@@ -25,7 +31,7 @@ def get_iso8601_timestamp(epoch_s: float | None = None) -> str:
     # datetime.now(UTC).isoformat() costs 1.3 us, a fifth of a whole log_event(); the text of the second
     # is the same for thousands of calls, so it is kept (0.4 us). The tuple is swapped whole: threads
     # may race for it, yet each reads a pair that belongs together.
-    micros = time.time_ns() // 1000 if epoch_s is None else round(epoch_s * 1e6)
+    micros = clock.time_ns() // 1000 if epoch_s is None else round(epoch_s * 1e6)
     second, fraction = divmod(micros, 1_000_000)
     known, text = _last_second
     if second != known:
@@ -82,10 +88,17 @@ def generate_run_id(agent_name: str, start_time: str | None = None) -> str:
         agent_name: any text; what is not a letter, digit, `_` or `.` becomes `-`, at most 40 characters stay.
         start_time: ISO 8601; now when left out or unreadable.
     """
-    moment = _moment_or_now(start_time)
     agent = _UNSAFE.sub("-", str(agent_name)[:200]).strip("-.")[:_AGENT_CHARACTERS] or "agent"
+    return f"{_compact(start_time)}-{agent}-{os.urandom(4).hex()}"
+
+
+def _compact(time_text: str | None) -> str:
+    if time_text is not None and _OURS.fullmatch(time_text):
+        # As the client writes it: to parse it and to write it anew takes 7 us of the 90 of a start_run().
+        return f"{time_text[:4]}{time_text[5:7]}{time_text[8:13]}{time_text[14:16]}{time_text[17:19]}Z"
+    moment = _moment_or_now(time_text)
     # %Y would write the year 33 with two digits.
-    return f"{moment.year:04d}{moment:%m%dT%H%M%SZ}-{agent}-{os.urandom(4).hex()}"
+    return f"{moment.year:04d}{moment:%m%dT%H%M%SZ}"
 
 
 def new_writer_id() -> str:
@@ -98,5 +111,9 @@ def _moment_or_now(start_time: str | None) -> datetime:
         try:
             return parse_time(start_time)
         except ValueError:
-            return datetime.now(UTC)
-    return datetime.now(UTC)
+            return _now()
+    return _now()
+
+
+def _now() -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=clock.time_ns() // 1000)

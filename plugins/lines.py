@@ -11,8 +11,11 @@ import msgspec
 
 from .checks import as_texts
 from .codec import RawJSON, decode, encode
+from .event_line import plain_event
 from .mend import mended_event, mended_run, origin_of
-from .records import RUN_FIELDS, CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
+from .pruning import RunPruned
+from .records import CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
+from .run_line import plain_run
 
 __all__ = [
     "LINE_START",
@@ -29,7 +32,6 @@ LINE_START = b'{"record_type"'
 """How each of our lines begins; the reader finds a record inside a damaged line by it."""
 
 _ADDED = ("parent_run_id", "status_detail", "verdict", "writer", "seq")
-_COLUMNS = tuple(name for name in RUN_FIELDS if name not in (*_ADDED, "coerced"))
 _OPENING = (b":", b",", b"[")
 _GOING_ON = (b",", b"}", b"]")
 _scanner = json.JSONDecoder()
@@ -85,6 +87,8 @@ def encode_line(record: Record) -> bytes:
         return encode(_delivery_line(record)) + b"\n"
     if type(record) is CommitLink:
         return encode(_commit_line(record)) + b"\n"
+    if type(record) is RunPruned:
+        return encode({"record_type": "pruned", **record.to_dict()}) + b"\n"
     return encode(_run_line(record)) + b"\n"  # type: ignore[arg-type]  # only RunRecord is left
 
 
@@ -124,17 +128,16 @@ def _commit_line(link: CommitLink) -> dict[str, Any]:
 
 
 def _run_line(run: RunRecord) -> dict[str, Any]:
-    # Readers of the earlier format expect every column as a key, so those stand in the line even when null.
-    line: dict[str, Any] = {"record_type": "run"}
-    for name in _COLUMNS:
-        line[name] = getattr(run, name)
+    # Readers of the earlier format expect every column as a key, so those stand in the line even when null. Copied in
+    # one go, in the order of the fields: to fetch one after the other takes 2 us of the 2.8 for a whole line.
+    line: dict[str, Any] = {"record_type": "run", **run.__dict__}
     line["metrics"], line["attributes"] = dict(run.metrics), dict(run.attributes)
     for name in _ADDED:
-        value = getattr(run, name)
-        if value is not None and value is not False:
-            line[name] = value
-    if run.coerced:
-        line["_coerced"] = run.coerced
+        value = line[name]
+        if value is None or value is False:
+            del line[name]
+    if coerced := line.pop("coerced"):
+        line["_coerced"] = coerced
     return line
 
 
@@ -145,7 +148,8 @@ def decode_line(line: bytes) -> Record:
     Raises:
         ValueError: the line holds no single record (torn, glued, or of another kind).
     """
-    return record_of(decode(line))
+    found = plain_event(line) or plain_run(line)
+    return record_of(decode(line)) if found is None else found
 
 
 def record_of(values: Any) -> Record:
@@ -166,7 +170,7 @@ def record_of(values: Any) -> Record:
 
 
 def kind_of(record: Record) -> str:
-    """Return the `record_type` under which *record* stands in a journal: run, event, metrics, delivery or commit."""
+    """Return the `record_type` under which *record* stands in a journal, such as run or event."""
     return _KINDS[type(record)]
 
 
@@ -274,6 +278,7 @@ _READERS: Mapping[str, Any] = {
     "metrics": _metrics_of,
     "delivery": _delivery_of,
     "commit": CommitLink.from_dict,
+    "pruned": RunPruned.from_dict,
 }
 
 _KINDS: Mapping[type, str] = {
@@ -282,4 +287,5 @@ _KINDS: Mapping[type, str] = {
     MetricsUpdate: "metrics",
     DeliveryReport: "delivery",
     CommitLink: "commit",
+    RunPruned: "pruned",
 }

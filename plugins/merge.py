@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from .changing import changed
 from .ids import calculate_duration_ms
 from .mend import start_of
 from .records import SETTABLE_FIELDS, DeliveryReport, MetricsUpdate, RunRecord
@@ -95,7 +96,7 @@ def _filled(winner: RunRecord, other: RunRecord, first: dict[str, Any]) -> RunRe
     changes = {name: value for (name, default), own, value in both if own == default and value != default}
     changes["metrics"] = {**other.metrics, **winner.metrics}
     changes["attributes"] = {**other.attributes, **winner.attributes}
-    return attrs.evolve(winner, **{**changes, **first})
+    return changed(winner, **{**changes, **first})
 
 
 _FIXED = frozenset(("run_id", "schema_version", "trigger_type", "metrics", "attributes", *_RESULT, *_ORIGIN))
@@ -107,7 +108,7 @@ def _completed(run: RunRecord) -> RunRecord:
     if run.end_time is None or run.duration_ms is not None:
         return run
     try:
-        return attrs.evolve(run, duration_ms=calculate_duration_ms(run.start_time, run.end_time))
+        return changed(run, duration_ms=calculate_duration_ms(run.start_time, run.end_time))
     except ValueError:
         return run  # a time of an earlier writer that is no time: the duration stays unknown
 
@@ -117,7 +118,7 @@ def _with_metrics(run: RunRecord, update: MetricsUpdate) -> RunRecord:
         return run
     settable = {name: value for name, value in update.fields.items() if _fits(name, value)}
     attributes = {**run.attributes, **update.attributes}
-    return attrs.evolve(run, metrics={**run.metrics, **update.metrics}, attributes=attributes, **settable)
+    return changed(run, metrics={**run.metrics, **update.metrics}, attributes=attributes, **settable)
 
 
 def _fits(name: str, value: Any) -> bool:
@@ -134,5 +135,5 @@ def _is_contained(run: RunRecord, update: MetricsUpdate) -> bool:
 def _with_delivery(run: RunRecord, report: DeliveryReport) -> RunRecord:
     retries = max(run.api_retry_count, report.attempts)
     if not report.ok:
-        return attrs.evolve(run, api_retry_count=retries)
-    return attrs.evolve(run, api_posted=True, api_posted_at=report.timestamp, api_retry_count=retries)
+        return changed(run, api_retry_count=retries)
+    return changed(run, api_posted=True, api_posted_at=report.timestamp, api_retry_count=retries)

@@ -27,6 +27,7 @@ from .checks import (
 )
 from .commit_link import CommitLink
 from .ids import parse_time
+from .pruning import RunPruned
 
 __all__ = [
     "RUN_FIELDS",
@@ -47,7 +48,8 @@ TRIGGER_TYPES = ("cli", "web", "scheduler", "mcp", "manual")
 STATUSES = ("running", "success", "failed", "partial")
 
 
-@frozen(kw_only=True)
+# Without slots, so that a changed copy is a copied dict (see changing.py).
+@frozen(kw_only=True, slots=False)
 class RunRecord:
     """
     One run of one agent, as it stands at one moment.
@@ -176,7 +178,7 @@ class RunEvent:
 
     @classmethod
     def sealed(
-        cls, run_id: str, event_type: str, timestamp: str, payload: Any, payload_bytes: bytes, writer: str, seq: int
+        cls, run_id: str, event_type: str, timestamp: str, payload: Any, text: bytes, writer: str, seq: int | None
     ) -> RunEvent:
         """Return the event that these values make, which the caller has checked already."""
         event = cls.__new__(cls)
@@ -189,7 +191,7 @@ class RunEvent:
         values["seq"] = seq
         values["coerced"] = ()
         values["id"] = None
-        values["payload_bytes"] = payload_bytes
+        values["payload_bytes"] = text
         return event
 
     @property
@@ -275,7 +277,7 @@ class DeliveryReport:
     seq: int | None = None
 
 
-Record: TypeAlias = RunRecord | RunEvent | MetricsUpdate | DeliveryReport | CommitLink
+Record: TypeAlias = RunRecord | RunEvent | MetricsUpdate | DeliveryReport | CommitLink | RunPruned
 
 
 RUN_FIELDS: tuple[str, ...] = tuple(attribute.name for attribute in fields(RunRecord))

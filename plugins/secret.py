@@ -15,8 +15,13 @@ _SECRET_NAMES = (
     r"|authorization|(?<![a-z])auth(?![a-z])|credential|cookie|jwt|dsn"
 )
 _IN_URL = (
-    r"(?<=://)[^/\s@]*(?=@)"  # user and password
-    r"|(?<=[?&])([^=&\s]*(?:token|key|secret|passw|sig)[^=&\s]*=)[^&\s'\"]+"
+    # User and password, up to the last @ of the authority; a password may hold an @ itself, and people write a slash.
+    r"(?<=://)[^/\s@:'\"]*:(?!\d+/)[^\s'\"]*(?=@)"
+    r"|(?<=://)[^/\s'\"?#]*(?=@)"
+    # The same without a scheme, or with one that is not followed by two slashes.
+    r"|(?<!\w)[\w.+-]*:[^\s'\"@/]+(?=@)"
+    # In a query, a fragment, or a list of words as databases take it.
+    r"|((?:^|(?<=[?&#;\s'\"]))[^=&\s'\"/:@]*(?:token|key|secret|passw|pwd|sig)[^=&\s'\"/:@]*=)[^&\s'\"]+"
 )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
 from .records import RunEvent, RunRecord
+from .rows import Rows
 
 __all__ = ["RunQuery", "RunStore"]
 
@@ -48,8 +49,13 @@ class RunStore(Protocol):
         StoreError: the store cannot be read.
     """
 
-    def runs(self, query: RunQuery) -> Iterator[RunRecord]:
-        """Yield the runs that *query* asks for, newest first unless it says otherwise; streams."""
+    def runs(self, query: RunQuery) -> Rows[RunRecord]:
+        """
+        Return the runs that *query* asks for, newest first unless it says otherwise; streams.
+
+        Raises:
+            InputError: a condition or a time in *query* cannot be understood; raised by this call.
+        """
         ...
 
     def get_run(self, run_id: str) -> RunRecord | None:
@@ -57,11 +63,11 @@ class RunStore(Protocol):
         ...
 
     def find_ids(self, part: str, limit: int = 10) -> list[str]:
-        """Return up to *limit* run ids that equal, begin with or end with *part*, newest first."""
+        """Return up to *limit* run ids that begin or end with *part*, newest first; *part* alone where it is one."""
         ...
 
-    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
-        """Yield events in the order in which they were written; streams."""
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Rows[RunEvent]:
+        """Return events in the order in which they were written; streams."""
         ...
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
@@ -76,8 +82,13 @@ class RunStore(Protocol):
         """
         Return one dict a group: key, runs, running, success, failed, partial, failure_rate, p50_ms, p95_ms.
 
+        Limit and paging of *query* do not count.
+
         Args:
-            by: agent, job, day or status.
+            by: agent, job, day, status or error.
+
+        Raises:
+            InputError: *by* is none of these, or a condition cannot be understood.
         """
         ...
 

@@ -26,12 +26,19 @@ class Worker:
     Before the user's process forks the thread is stopped (Python 3.12+ warns of a fork with threads) and started
     again in the parent; the child starts without. A step that takes longer than 0.15 s goes on across the fork.
     Nothing that was acknowledged may depend on a Worker: the process can die at any time.
+
+    Args:
+        at_end: called once, after `close()` and the last step: by the thread, if that outlives the deadline.
     """
 
-    def __init__(self, step: Callable[[], float | None], name: str) -> None:
+    def __init__(
+        self, step: Callable[[], float | None], name: str, *, at_end: Callable[[], None] | None = None
+    ) -> None:
         self._step = step
         self._name = name
+        self._at_end = at_end
         self._is_closed = False
+        self._has_ended = False
         self._renew()
         _workers[id(self)] = self
 
@@ -78,6 +85,8 @@ class Worker:
                         return self._leave()
         finally:
             self._leave()
+            if self._is_closed:
+                self._end()
 
     def _one_step(self) -> float | None:
         """Do one step; return the pause before the next, None when the thread is to end."""
@@ -111,7 +120,7 @@ class Worker:
         `wake()` starts it again, unless `close()` was called.
         """
         with self._changed:
-            thread, self._is_stopping = self._thread, True
+            thread, self._is_stopping = self._thread or self._leaving, True
             self._changed.notify_all()
         is_gone = _joined(thread, deadline_s)
         with self._changed:
@@ -121,7 +130,16 @@ class Worker:
     def close(self, deadline_s: float) -> bool:
         """End the thread for good; return whether it ended within *deadline_s* seconds."""
         self._is_closed = True
-        return self.stop(deadline_s)
+        is_gone = self.stop(deadline_s)
+        if is_gone:
+            self._end()
+        return is_gone
+
+    def _end(self) -> None:
+        with self._changed:
+            is_first, self._has_ended = not self._has_ended, True
+        if is_first and self._at_end is not None:
+            self._at_end()
 
     @property
     def is_alive(self) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
-from attrs import Attribute, define, field, frozen, validators
+from attrs import define, field, frozen, validators
 
 from ..plugins.api_payload import APIPayload
 from ..plugins.context import SinkContext
@@ -19,53 +17,16 @@ from ..plugins.records import Record, RunRecord
 from ..plugins.secret import Secret
 from .delivery import Delivery, Item, remote_sink
 from .delivery.plan import LONGEST_PAUSE_S, PATIENT
+from .web_options import as_secret, as_secrets, fits_a_header, headers_beside, missing_files, shown_url, web_address
 
 if TYPE_CHECKING:
     from .http import Answer, Poster
 
 __all__ = ["ApiSink"]
 
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS = frozenset(("authorization", "content-length", "content-type", "cookie", "host", "idempotency-key"))
 _TRY_AGAIN = frozenset((408, 425, 429))
-_NOT_LET_IN = frozenset((401, 403, 407))
-
-
-def _is_web_address(instance: Any, attribute: Attribute[str], value: str) -> None:
-    try:
-        parts = urlsplit(value)
-        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_web = False
-    if "@" in value.partition("://")[2].partition("/")[0]:
-        raise ValueError("url holds a user or password; leave it out and set token, which is never shown")
-    if not is_web or not value.isprintable() or " " in value:
-        raise ValueError(f"url is {value!r}; write it like 'https://hq.example/v1/records', http or https")
-
-
-def _as_secret(value: str | Secret | None) -> Secret | None:
-    return Secret(value) if value else None
-
-
-def _as_secrets(values: Mapping[str, str | Secret]) -> dict[str, Secret]:
-    return {name: Secret(value) for name, value in values.items()}
-
-
-def _fits_a_header(instance: Any, attribute: Attribute[Any], value: Secret | None) -> None:
-    # A library further down would refuse it as well, and quote it.
-    if value is not None and not (value.reveal().isascii() and value.reveal().isprintable()):
-        raise ValueError(f"{attribute.name} holds letters that no header can carry, or a line break; copy it anew")
-
-
-def _fit_headers(instance: Any, attribute: Attribute[Any], value: Mapping[str, Secret]) -> None:
-    for name, secret in value.items():
-        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OURS:
-            raise ValueError(f"headers has {name!r}, which is no header's name or one that this sink sets itself")
-        _fits_a_header(instance, attribute, secret)
-
-
-def _shown_url(url: str) -> str:
-    return repr(url.partition("?")[0])
+_NOT_LET_IN = frozenset((401, 402, 403, 407))
 
 
 @define(eq=False)
@@ -75,8 +36,8 @@ class ApiSink:
     `POST {url}` with the run as JSON, `Authorization: Bearer {token}` and an `Idempotency-Key`.
 
     The hooks only wake the thread that posts. Any 2xx is success. 408, 425, 429, 5xx and silence are tried again; 401,
-    403, 407 and redirects that would lose the record rest for an hour or until the next process; any other 4xx sends
-    the run to the dead letters.
+    402, 403, 407 and redirects that would lose the record rest for an hour or until the next process; any other 4xx
+    sends the run to the dead letters.
     """
 
     contract: ClassVar[int] = 1
@@ -101,12 +62,12 @@ class ApiSink:
             ValueError: a value does not fit; its text never holds a secret.
         """
 
-        url: str = field(validator=_is_web_address, repr=_shown_url)
-        token: Secret | None = field(default=None, converter=_as_secret, validator=_fits_a_header)
+        url: str = field(validator=web_address("https://hq.example/v1/records", "token"), repr=shown_url)
+        token: Secret | None = field(default=None, converter=as_secret, validator=fits_a_header)
         timeout_s: float = field(default=10.0, validator=validators.gt(0))
         retry: RetryPolicy = PATIENT
         ca: Path | None = None
-        headers: Mapping[str, Secret] = field(factory=dict, converter=_as_secrets, validator=_fit_headers)
+        headers: Mapping[str, Secret] = field(factory=dict, converter=as_secrets, validator=headers_beside(_OURS))
         backfill: bool = False
         post: Literal["ends", "all"] = field(default="ends", validator=validators.in_(("ends", "all")))
 
@@ -119,6 +80,11 @@ class ApiSink:
         return Delivery(
             self._post_batch, policy=self.options.retry, wants=self._wants, is_backfill=self.options.backfill
         )
+
+    @staticmethod
+    def check_options(options: ApiSink.Options) -> list[str]:
+        """Return what is probably not meant so: a file that is not there."""
+        return missing_files({"ca": options.ca})
 
     def _wants(self, record: Record) -> bool:
         return isinstance(record, RunRecord) and (self.options.post == "all" or not record.is_running)
@@ -160,7 +126,9 @@ def _judged(answer: Answer) -> TelemetryError | None:
     if 200 <= status < 300:
         return None
     if status in _NOT_LET_IN:
-        return Retryable(f"{answer}. Check the token; runs are kept until then", LONGEST_PAUSE_S)
+        return Retryable(
+            f"{answer}. Check the token, and the account that it is for; runs are kept until then", LONGEST_PAUSE_S
+        )
     if 300 <= status < 400:
         return Retryable(
             f"{answer}, a redirect. Set url to the final address; runs are kept until then", LONGEST_PAUSE_S

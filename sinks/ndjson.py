@@ -18,8 +18,10 @@ from .journal.writer import FSYNC_MODES, Journal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ..plugins.care import JournalCare
     from ..plugins.store import RunStore
     from .journal.following import Follower
+    from .journal.gathering import Change, Gatherer
 
 __all__ = ["NdjsonSink"]
 
@@ -75,11 +77,28 @@ class NdjsonSink:
             for found in read_records(file):
                 yield found.record
 
+    def open_care(self, context: SinkContext) -> JournalCare:
+        """Return what looks after the days of the journal; the sink need not be open."""
+        from .journal.keeping import JournalKeeper
+
+        return JournalKeeper(self.journal_directory(context.ndjson_dir))
+
+    def open_gatherer(self, context: SinkContext, *, change: Change, is_dry: bool = False) -> Gatherer:
+        """Return what brings the lines of other stores into the journal, for `telemetry import` and `merge`."""
+        from .journal.gathering import Gatherer
+
+        return Gatherer(self._new_journal(context), change, is_dry)
+
     @hookimpl
     def telemetry_open(self, context: SinkContext) -> None:
         """Make ready; the directory and today's file are made with the first line."""
+        if self._journal is not None:
+            self._journal.close(0)  # a thread may have written to it when it was closed already, and so opened its file
+        self._journal = self._new_journal(context)
+
+    def _new_journal(self, context: SinkContext) -> Journal:
         options = self.options
-        self._journal = Journal(
+        return Journal(
             self.journal_directory(context.ndjson_dir),
             fsync=options.fsync,
             interval_s=options.interval_s,

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ...plugins.records import SCHEMA_VERSION
+from ..sizes import size_text
 from .finding import FAULT, NOTE, OK, WARNING, Finding
 
 __all__ = ["check_database", "check_library"]
@@ -62,8 +63,8 @@ def _integrity(connection: sqlite3.Connection, path: Path) -> Finding:
     finally:
         connection.set_progress_handler(None, 0)
     if rows == ["ok"]:
-        return Finding("database", OK, f"whole, {path.stat().st_size / 1e6:.1f} MB")
-    cure = "stop the agents and remove it: the next one builds it anew from the journal"
+        return Finding("database", OK, f"whole, {size_text(path.stat().st_size)}")
+    cure = "telemetry rebuild, or telemetry doctor --fix: it is built anew from the journal"
     return Finding("database", FAULT, "it is damaged", f"{path}: {'; '.join(rows)}", cure)
 
 
@@ -87,6 +88,6 @@ def _wal(path: Path) -> Iterator[Finding]:
     wal = path.with_name(f"{path.name}-wal")
     size = wal.stat().st_size if wal.exists() else 0
     if size > _LARGE_WAL_BYTES:
-        told = f"its WAL has grown to {size / 1e6:.0f} MB"
+        told = f"its WAL has grown to {size_text(size)}"
         cure = "some program reads the database without an end; find it with lsof or fuser"
         yield Finding("database", WARNING, told, str(wal), cure)

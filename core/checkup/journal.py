@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ...plugins.records import RunRecord
+from ..sizes import size_text
 from .finding import NOTE, OK, WARNING, Finding
 
 __all__ = ["check_clock", "check_journal"]
@@ -22,7 +23,7 @@ def check_journal(directory: Path) -> Iterator[Finding]:
         yield Finding("journal", NOTE, "there is none yet", str(directory), "it begins with the first record")
         return
     size = sum(path.stat().st_size for path in files)
-    told = f"{len(files)} {'file' if len(files) == 1 else 'files'}, {size / 1e6:.1f} MB"
+    told = f"{len(files)} {'file' if len(files) == 1 else 'files'}, {size_text(size)}"
     if files[-1].suffix == ".gz" or _ends_whole(files[-1]):
         yield Finding("journal", OK, told)
     else:

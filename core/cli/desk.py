@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define, evolve, field
 
+from ...plugins.secret import masked
 from .faults import Exit, Fault, warn
 from .screen import Screen
 
@@ -34,12 +36,14 @@ class Desk:
         config_path: the configuration file that was named on the command line.
         base_dir: the base directory that was named on the command line.
         open_store: opens the store of a configuration; replaced in tests.
+        store_place: the store that was named on the command line: a path, or a URL.
     """
 
     screen: Screen
     config_path: Path | None = None
     base_dir: Path | None = None
     open_store: Callable[[TelemetryConfig], RunStore] | None = None
+    store_place: str | None = None
     _config: TelemetryConfig | None = field(default=None, init=False)
     _store: RunStore | None = field(default=None, init=False)
     _is_silent: bool = field(default=False, init=False)
@@ -76,11 +80,17 @@ class Desk:
     @property
     def store(self) -> RunStore:
         """
-        The store of the configuration, up to date: runs whose process has died got their verdict.
+        The store that was named on the command line, as it is; else that of the configuration, up to date.
+
+        Up to date means: runs whose process has died got their verdict.
 
         Raises:
             StoreError: there is none that can be read.
         """
+        if self._store is None and self.store_place is not None:
+            from ..reading import open_store
+
+            self._store = open_store(self.store_place)
         if self._store is None:
             from .opening import judge_the_dead, opened_store
 
@@ -89,6 +99,16 @@ class Desk:
                 judge_the_dead(config)
             self._store = (self.open_store or opened_store)(config)
         return self._store
+
+    def refuse_store(self, why: str) -> None:
+        """
+        Say that a command cannot do with a store that was named on the command line.
+
+        Raises:
+            Fault: one was named.
+        """
+        if self.store_place is not None:
+            raise Fault(why, where="--store", cure="leave --store out", code=Exit.USAGE)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -115,6 +135,18 @@ class Desk:
             raise self._unknown(part)
         return run
 
+    def tell_nothing(self, why: str) -> None:
+        """Say beside an answer that has no rows *why*, or that nothing was recorded yet."""
+        if self.store.stats()["total_runs"]:
+            self.screen.tell(self.screen.style(why, "dim"))
+            return
+        self.screen.tell(f"No runs are recorded in {self._place} yet.")
+        self.screen.tell(f"{self.screen.style('try:', 'dim')} telemetry demo")
+
+    @property
+    def _place(self) -> str:
+        return masked(self.store_place) if self.store_place is not None else str(self.config.metrics_dir)
+
     def _ids_of(self, part: str) -> list[str]:
         if part in ("last", "@"):
             return self.newest_ids(1)
@@ -129,8 +161,8 @@ class Desk:
     def _unknown(self, part: str) -> Fault:
         newest = self.newest_ids(1)
         cure = f"telemetry runs; the newest run is {newest[0]}" if newest else "telemetry demo records some runs"
-        where = str(self.config.metrics_dir)
-        return Fault(f"no run has the id {part!r}", where=where, cure=cure, code=Exit.NOT_FOUND)
+        told = f"no run has the id {part!r}" if newest else "nothing was recorded yet"
+        return Fault(told, where=self._place, cure=cure, code=Exit.NOT_FOUND)
 
     @contextmanager
     def quiet_library(self, *, is_silent: bool = False) -> Iterator[None]:
@@ -167,7 +199,8 @@ def _placed(config: TelemetryConfig, base_dir: Path) -> TelemetryConfig:
     """Return *config* moved to *base_dir*, also when it may only be read: agents need to write, we do not."""
     place = base_dir.expanduser().absolute()
     if not place.is_dir():
-        raise Fault("there is no such directory", where=str(place), cure="telemetry config path", code=Exit.NOT_FOUND)
+        cure = f"mkdir {shlex.quote(str(place))}, if it is to begin there"
+        raise Fault(f"there is no directory {place}", where="--base-dir", cure=cure, code=Exit.NOT_FOUND)
     places: dict[str, Any] = {"metrics_dir": place, "ndjson_dir": place / "raw"}
     places["database_path"] = place / "db" / "telemetry.sqlite"
     origins = {**config.origins, **dict.fromkeys(places, "--base-dir")}

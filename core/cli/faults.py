@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import click
 
 from .letters import printable
 from .screen import Screen
 
-__all__ = ["Exit", "Fault", "expected_errors", "fault_of", "report", "warn"]
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "Exit",
+    "Fault",
+    "Interrupted",
+    "expected_errors",
+    "fault_of",
+    "lines_of",
+    "need_folder_of",
+    "report",
+    "warn",
+]
+
+_NARROWEST = 20
 
 
 class Exit(IntEnum):
@@ -41,6 +58,10 @@ class Fault(Exception):
         self.code = code
 
 
+class Interrupted(KeyboardInterrupt):
+    """^C, which the command has answered already."""
+
+
 def expected_errors() -> tuple[type[Exception], ...]:
     """Return what a command may end with, beside a bug of ours; imported when something was raised, not before."""
     from ...plugins.errors import TelemetryError
@@ -54,15 +75,21 @@ def fault_of(error: Exception) -> Fault:
         return error
     if isinstance(error, click.UsageError):
         return _usage_fault(error)
-    from ...plugins.errors import ConfigError, InputError, NotFound, TelemetryError
+    from ...plugins.errors import ConfigError, InputError, MissingExtra, NotFound, Retryable, StoreError, TelemetryError
 
     if isinstance(error, ConfigError):
         told = "\n".join(error.faults)
         return Fault(told, cure="telemetry config check", code=Exit.BAD_CONFIG)
     if isinstance(error, NotFound):
         return Fault(str(error), cure="telemetry runs", code=Exit.NOT_FOUND)
+    if isinstance(error, MissingExtra):
+        return Fault(str(error).partition(" Get it with:")[0], cure=error.command)
     if isinstance(error, InputError):
         return Fault(str(error), code=Exit.USAGE)
+    if isinstance(error, StoreError) and error.cure:
+        return Fault(error.what, cure=error.cure)
+    if isinstance(error, Retryable):
+        return Fault(str(error), cure="the same command again, in a moment")
     cure = "telemetry doctor" if isinstance(error, TelemetryError) else ""
     return Fault(_message_of(error), cure=cure)
 
@@ -80,13 +107,41 @@ def _message_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def need_folder_of(out: Path, option: str = "--out") -> None:
+    """
+    Say that the folder is not there that a file is to be written to, before the work that it takes to fill it.
+
+    Raises:
+        Fault: it is not.
+    """
+    folder = out.absolute().parent
+    if not folder.is_dir():
+        cure = f"mkdir -p {shlex.quote(str(folder))}"
+        raise Fault(f"there is no directory {folder}", where=option, cure=cure, code=Exit.NOT_FOUND)
+
+
 def report(screen: Screen, fault: Fault) -> None:
     """Write *fault* to standard error."""
-    for number, line in enumerate(printable(fault.what).splitlines() or [""]):
+    for number, line in enumerate(lines_of(screen, fault.what, len("error: "))):
         head = screen.style("error:", "failed", "bold") if number == 0 else " " * 6
         screen.tell(f"{head} {line}")
     _tell_part(screen, "where:", fault.where)
     _tell_part(screen, "try:", fault.cure)
+
+
+def lines_of(screen: Screen, text: str, indent: int = 0) -> list[str]:
+    """Return *text* as lines, which break at blanks on a terminal; in a file each message stays in one line."""
+    lines = printable(text).splitlines() or [""]
+    if not screen.is_live:
+        return lines
+    width = max(_NARROWEST, screen.width - indent)
+    return [part for line in lines for part in _broken(line, width)]
+
+
+def _broken(line: str, width: int) -> list[str]:
+    from textwrap import wrap  # 1 ms, for faults only
+
+    return wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _tell_part(screen: Screen, label: str, text: str) -> None:
@@ -97,5 +152,7 @@ def _tell_part(screen: Screen, label: str, text: str) -> None:
 
 def warn(screen: Screen, text: str, cure: str = "") -> None:
     """Write a warning to standard error; the command goes on."""
-    screen.tell(f"{screen.style('warning:', 'warning', 'bold')} {printable(text)}")
+    for number, line in enumerate(lines_of(screen, text, len("warning: "))):
+        head = screen.style("warning:", "warning", "bold") if number == 0 else " " * len("warning:")
+        screen.tell(f"{head} {line}")
     _tell_part(screen, "try:", cure)

@@ -38,11 +38,20 @@ COMMANDS: Mapping[str, Entry] = {
     "export": Entry(_CLOSER, "Write runs and events to a file."),
     "demo": Entry(_RECORD, "Record a real job and look at what came of it."),
     "exec": Entry(_RECORD, "Run any command and record it as a run."),
+    "import": Entry(_RECORD, "Bring in stores of earlier versions, SQLite and NDJSON."),
+    "merge": Entry(_RECORD, "Bring base directories of other machines together."),
     "sinks": Entry(_CARE, "List the sinks and how they are."),
-    "plugins": Entry(_CARE, "List what is installed, and what is loaded of it."),
+    "plugins": Entry(_CARE, "List what is installed, and whether it can be used."),
+    "new-sink": Entry(_CARE, "Write a distribution with a sink of your own."),
     "config": Entry(_CARE, "Show, check and begin the configuration."),
     "outbox": Entry(_CARE, "See what remote sinks have delivered, and try again."),
     "verify": Entry(_CARE, "Say whether every record is there."),
+    "backup": Entry(_CARE, "Copy everything to a folder, and check the copy."),
+    "restore": Entry(_CARE, "Bring back what a backup has and is missing here."),
+    "replay": Entry(_CARE, "Feed the journal to a sink again."),
+    "migrate": Entry(_CARE, "Bring the databases to the schema of this release."),
+    "prune": Entry(_CARE, "Delete what is old, and gzip days that are closed."),
+    "rebuild": Entry(_CARE, "Build the database anew from the journal."),
     "doctor": Entry(_CARE, "Look for what is wrong with the telemetry itself."),
     "completion": Entry(_CARE, "Write the completion script of your shell."),
 }
@@ -80,7 +89,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the command *cmd_name*, None when there is none."""
         if cmd_name in COMMANDS:
-            module = import_module(f".commands.{cmd_name}", __package__)
+            module = import_module(f".commands.{cmd_name.replace('-', '_')}", __package__)
             command: click.Command = module.command
             return command
         return self._plugged().get(cmd_name)

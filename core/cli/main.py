@@ -11,7 +11,7 @@ import click
 from click.shell_completion import shell_complete
 
 from .desk import Desk
-from .faults import Exit, expected_errors, fault_of, report
+from .faults import Exit, Interrupted, expected_errors, fault_of, report
 from .group import COMPLETION_VARIABLE, PROGRAM, LazyGroup, call
 from .screen import Screen, screen_for
 
@@ -28,6 +28,7 @@ _NARROW_HELP = 100
 )
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="Read this configuration file.")
 @click.option("--base-dir", type=click.Path(path_type=Path), help="Look into this base directory.")
+@click.option("--store", "store_place", metavar="WHERE", help="Read this store: a path, or a postgres:// URL.")
 @click.option(
     "--color",
     type=click.Choice(["auto", "always", "never"]),
@@ -36,7 +37,9 @@ _NARROW_HELP = 100
 )
 @click.version_option(package_name="local-telemetry", prog_name=PROGRAM, message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context, config_path: Path | None, base_dir: Path | None, color: str) -> None:
+def cli(
+    ctx: click.Context, config_path: Path | None, base_dir: Path | None, store_place: str | None, color: str
+) -> None:
     """
     Tell what your agents, LLM pipelines and batch jobs ran, how long, and with what result.
 
@@ -45,6 +48,7 @@ def cli(ctx: click.Context, config_path: Path | None, base_dir: Path | None, col
     desk = ctx.obj if isinstance(ctx.obj, Desk) else Desk(screen_for(color))
     desk.config_path = config_path or desk.config_path
     desk.base_dir = base_dir or desk.base_dir
+    desk.store_place = store_place or desk.store_place
     ctx.obj = desk
     ctx.with_resource(desk.quiet_library())
     ctx.call_on_close(desk.close)
@@ -65,7 +69,9 @@ def run(arguments: Sequence[str], desk: Desk | None = None) -> int:
     except BrokenPipeError:
         _leave_pipe(screen)
         return Exit.OK
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        if screen.is_live and not isinstance(error, Interrupted):
+            screen.tell("")  # the terminal shows ^C, behind which the shell would ask for the next command
         return _INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         screen.tell(error.format_message())
@@ -87,7 +93,7 @@ def _leave_pipe(screen: Screen) -> None:
 
 
 def main() -> None:
-    """Run the command line of this process and exit; the console script `telemetry`."""
+    """Run the command line of this process and exit."""
     for stream in (sys.stdout, sys.stderr):
         # What the terminal cannot write comes out as an escape: a strange letter in a name must not end the list.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO does not tell of it

@@ -32,7 +32,7 @@ def run_columns(screen: Screen, metrics: Sequence[str] = ()) -> list[Column[RunR
         Column(name="job", value=_getter("job_type"), least=14, rank=2),
         Column(name="status", value=lambda run: run.status, cell=partial(status_cell, screen)),
         Column(name="started", value=lambda run: run.start_time, cell=partial(_clock, now), rank=4),
-        Column(name="ago", title="", value=_nothing, cell=partial(_age, now), is_piped=False),
+        Column(name="ago", title="", value=_nothing, cell=partial(_age, now), alone="started", is_piped=False),
         Column(
             name="duration_ms", title="took", value=_getter("duration_ms"), cell=partial(_duration, now), is_right=True
         ),

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from ...plugins.care import Progress, counted
 from .desk import Desk
 from .faults import Exit, Fault
 from .opening import built_sinks
 
-__all__ = ["database_path", "journal_path", "read_only_database"]
+__all__ = ["database_path", "index_events", "journal_path", "read_only_database"]
 
 _STEPS = 100_000
 
@@ -59,6 +60,21 @@ def read_only_database(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
+
+
+def index_events(desk: Desk, progress: Progress) -> bool:
+    """
+    Have the store bring in its events, and the runs that only events tell of, which else come when asked for.
+
+    Returns whether it has all of them.
+    """
+    catch_up = getattr(desk.store, "catch_up", None)
+    if catch_up is None:
+        desk.store.stats()
+        return False
+    # Every byte is read for the runs and for the events; what was read before shows in a bar that ends early.
+    sizes = () if desk.store_place else (path.stat().st_size for path in journal_path(desk).glob("events_*.ndjson*"))
+    return bool(catch_up(counted(progress, "indexing", 2 * sum(sizes))))
 
 
 def _go_on() -> int:

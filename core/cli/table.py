@@ -10,7 +10,7 @@ from attrs import define, frozen
 
 from .letters import one_line, padded, width_of
 from .screen import Screen
-from .words import plain_text
+from .words import count_text, plain_text
 
 __all__ = ["Cell", "Column", "table_lines"]
 
@@ -39,8 +39,10 @@ class Column(Generic[Row]):
         title: what the terminal calls it; the name when left out.
         keeps_case: whether the title stands as it is.
         is_right: whether numbers line up at their last digit.
+        is_count: whether the terminal shows a comma between thousands.
         least: columns that it may be cut to where space is short; None when it is never cut.
         rank: the highest goes first where space is short, and of equal ones the last.
+        alone: what the terminal calls it where the column before it is left out.
         is_shown: whether it stands in tables.
         is_piped: whether it stands in pipes and files.
     """
@@ -52,8 +54,10 @@ class Column(Generic[Row]):
     title: str | None = None
     keeps_case: bool = False
     is_right: bool = False
+    is_count: bool = False
     least: int | None = None
     rank: int = 0
+    alone: str | None = None
     is_shown: bool = True
     is_piped: bool = True
 
@@ -67,7 +71,10 @@ class Column(Generic[Row]):
         """Return what the terminal shows of *row*."""
         if self.cell is not None:
             return self.cell(row)
-        return Cell(one_line(plain_text(self.value(row))), self.style)
+        value = self.value(row)
+        return Cell(
+            count_text(value) if self.is_count and value is not None else one_line(plain_text(value)), self.style
+        )
 
 
 @define
@@ -77,6 +84,7 @@ class _Fitted(Generic[Row]):
     column: Column[Row]
     number: int
     width: int
+    heading: str
 
 
 def table_lines(screen: Screen, columns: Sequence[Column[Row]], rows: Iterable[Row], indent: int = 0) -> Iterator[str]:
@@ -99,7 +107,7 @@ def table_lines(screen: Screen, columns: Sequence[Column[Row]], rows: Iterable[R
 
 
 def _headed(screen: Screen, fitted: _Fitted[Row]) -> str:
-    text = screen.cut(fitted.column.heading, fitted.width)
+    text = screen.cut(fitted.heading, fitted.width)
     return padded(text, fitted.width, is_right=fitted.column.is_right)
 
 
@@ -120,11 +128,20 @@ def _fit(columns: Sequence[Column[Row]], cells: list[list[Cell]], width: int) ->
     for number, column in enumerate(columns):
         widest = max(width_of(row[number].text) for row in cells)
         if widest:
-            fitted.append(_Fitted(column, number, max(widest, width_of(column.heading))))
+            fitted.append(_Fitted(column, number, max(widest, width_of(column.heading)), column.heading))
     while len(fitted) > 1 and _least_total(fitted) > width:
         fitted.remove(max(fitted, key=lambda each: (each.column.rank, each.number)))
+    _rename(fitted)
     _shrink(fitted, width)
     return fitted
+
+
+def _rename(fitted: list[_Fitted[Row]]) -> None:
+    """Give a column that shared the heading of the one before it a heading of its own, where that one is gone."""
+    kept = {each.number for each in fitted}
+    for each in fitted:
+        if each.column.alone is not None and each.number - 1 not in kept:
+            each.heading = each.column.alone.upper()
 
 
 def _least_total(fitted: list[_Fitted[Row]]) -> int:

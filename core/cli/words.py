@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ...plugins.ids import parse_time
+from ..sizes import share_text, size_text
 from .letters import one_line
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "percent_text",
     "plain_text",
     "plural",
+    "share_text",
     "short_id",
     "size_text",
     "value_text",
@@ -142,15 +144,6 @@ def plain_text(value: Any) -> str:
 def json_text(value: Any) -> str:
     """Return a plain value as JSON in one line."""
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def size_text(size_bytes: float) -> str:
-    """Return a size as `812 B`, `1.4 kB`, `23 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size_bytes < 999.5:
-            return f"{size_bytes:.0f} {unit}" if unit == "B" or size_bytes >= 9.95 else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:,.0f} TB"
 
 
 def short_id(run_id: str) -> str:

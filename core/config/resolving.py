@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, fields, frozen
 
-from ...plugins.discovery import SinkType, load_sink_type
+from ...plugins.discovery import SinkType, load_sink_type, sink_entry
 from ...plugins.errors import ConfigError, PluginError
 from ...plugins.options import read_options
+from ..shield import attempt, text_of
 from .places import absolute
 from .sinks import SinkSpec
 
@@ -36,20 +38,29 @@ def resolve_sink(
     """
     Return the sink that *spec* asks for, None when it cannot be had, and a sentence for each fault.
 
-    What the plugin's module raises while it is imported passes, unless it says that the import itself fails.
+    A stranger's module may raise anything while it is imported; that is a fault like any other.
 
     Args:
         allow: names of plugins that may be loaded, None for all.
         block: names of plugins that must not be.
     """
+    sink_type, failure = attempt(partial(load_sink_type, spec.type, allow=allow, block=block))
+    if failure is not None:
+        return None, (_not_loaded(spec, failure),)
     try:
-        sink_type = load_sink_type(spec.type, allow=allow, block=block)
         options, faults = build_options(spec, sink_type.options)
     except PluginError as error:
-        return None, (f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {error}",)
+        return None, (_not_loaded(spec, error),)
     except ConfigError as error:
         return None, error.faults
     return ResolvedSink(spec, sink_type, options), faults
+
+
+def _not_loaded(spec: SinkSpec, failure: BaseException) -> str:
+    told = text_of(failure)
+    if not isinstance(failure, PluginError):
+        told = f"importing the sink type {sink_entry(spec.type)} raised {type(failure).__name__}: {told}"
+    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}"
 
 
 def build_options(spec: SinkSpec, cls: type[Any] | None) -> tuple[Any, tuple[str, ...]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
 
-from attrs import define
-
-from ...plugins.errors import Refused, Retryable, TelemetryError
+from ...plugins.errors import Refused, Retryable, TelemetryError, Unreachable
+from ...plugins.shelter import attempt
+from ..reach import is_unreachable
 from .item import Item
 
 __all__ = ["Deliver", "errors_of"]
@@ -25,35 +24,19 @@ It returns None when all were taken, or a mapping of key to error for those that
 
 
 def errors_of(deliver: Deliver, batch: Sequence[Item]) -> Mapping[str, TelemetryError] | TelemetryError:
-    """Call *deliver*; return the errors by key, empty when all was taken, or the one error of the whole batch."""
-    border = _Border()
-    with border:
-        return _checked(deliver(batch), batch)
-    return border.error or Retryable("deliver() ended without an answer")
-
-
-@define
-class _Border:
     """
-    Turn whatever a sink's code raises into an error of ours.
+    Call *deliver*; return the errors by key, empty when all was taken, or the one error of the whole batch.
 
-    The bus has core/shield.py for this; here the sink is called in the pump's thread, behind the bus, and sinks
-    cannot import core. An unknown fault may pass, so it is `Retryable`; if only one record brings it about, the
-    pump finds that record and sets it aside.
+    An unknown fault may pass, so it is `Retryable`; if only one record brings it about, the pump finds that record
+    and sets it aside.
     """
-
-    error: TelemetryError | None = None
-
-    def __enter__(self) -> None:
-        """Begin to watch."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> bool:
-        if isinstance(error, Retryable | Refused):
-            self.error = error
-        elif isinstance(error, Exception | SystemExit):
-            _log.debug("deliver() raised what it should not", exc_info=error)
-            self.error = Retryable(_text_of(error))
-        return self.error is not None
+    answer, failure = attempt(_checked, deliver, batch)
+    if isinstance(failure, Retryable) and is_unreachable(failure):
+        failure = Unreachable(str(failure), failure.retry_after_s)
+    if failure is None or isinstance(failure, Retryable | Refused):
+        return answer if failure is None else failure
+    _log.debug("deliver() raised what it should not", exc_info=failure)
+    return (Unreachable if is_unreachable(failure) else Retryable)(_text_of(failure))
 
 
 def _text_of(error: BaseException) -> str:
@@ -61,7 +44,8 @@ def _text_of(error: BaseException) -> str:
     return "".join(traceback.format_exception_only(error)).strip()
 
 
-def _checked(answer: object, batch: Sequence[Item]) -> Mapping[str, TelemetryError]:
+def _checked(deliver: Deliver, batch: Sequence[Item]) -> Mapping[str, TelemetryError]:
+    answer: object = deliver(batch)
     if answer is None:
         return {}
     if not isinstance(answer, Mapping):

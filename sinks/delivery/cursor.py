@@ -110,7 +110,7 @@ def load_cursor(path: Path) -> Cursor | None:
     try:
         version = msgspec.json.decode(content, type=_Versioned).version
         if version > _VERSION:
-            raise StoreError(f"{path} is of a later version ({version}); update local-telemetry to deliver again")
+            raise StoreError(f"{path} is of a later version ({version})", "update local-telemetry to deliver again")
         return msgspec.json.decode(content, type=Cursor)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no cursor: {error}") from error

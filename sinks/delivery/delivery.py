@@ -41,10 +41,14 @@ class Delivery:
             error for the items that were not taken; it raises `Retryable` when nothing was taken and that may
             change, `Refused` when the batch will never be taken: then it is split until the culprit stands alone.
         policy: the pauses after failed tries; one without a cap goes on at 300 s.
-        kinds: which of `run`, `event`, `metrics` are delivered.
+        kinds: which of `run`, `event`, `metrics`, `commit`, `delivery` are delivered.
         wants: which records of these kinds; must depend on nothing but the record.
         batch: how many items `deliver` gets at once.
         is_backfill: begin with the whole journal. Else a new sink begins with what is written from now on.
+        completes: give the end of a run that another process wrote with what its start says. A sink that folds the
+            lines of a run by itself leaves it off.
+        reports: tell the bus of each run that was taken or refused, which marks it as posted in the other stores.
+        on_idle: called in the delivery's thread when nothing was left for some seconds: to let go of a connection.
     """
 
     def __init__(
@@ -56,8 +60,12 @@ class Delivery:
         wants: Callable[[Record], bool] = _everything,
         batch: int = 1,
         is_backfill: bool = False,
+        completes: bool = True,
+        reports: bool = True,
+        on_idle: Callable[[], None] | None = None,
     ) -> None:
-        self._plan = Plan(deliver, policy, Wants(frozenset(kinds), wants), batch, is_backfill)
+        wanted = Wants(frozenset(kinds), wants, completes)
+        self._plan = Plan(deliver, policy, wanted, batch, is_backfill, reports, on_idle)
         self._pump: Pump | None = None
         self._worker: Worker | None = None
         self._journal: Journal | None = None
@@ -79,7 +87,7 @@ class Delivery:
     def _start(self, context: SinkContext) -> None:
         places = Places(context.state_dir, context.sink_name)
         self._pump = Pump(self._plan, places, context)
-        self._worker = Worker(self._pump.step, name=f"delivery-{context.sink_name}")
+        self._worker = Worker(self._pump.step, f"delivery-{context.sink_name}", at_end=self._pump.let_go)
         self._pump.begin()
 
     def take(self, record: Record) -> None:
@@ -118,6 +126,7 @@ class Delivery:
         return {
             "posted": pump.ledger.delivered,
             "refused": pump.ledger.refused,
+            "aside": pump.ledger.aside.count,
             "is_leading": pump.is_leading,
             "fault": pump.fault,
             "retry_in_s": round(max(0.0, pump.rests_until - time.monotonic()), 1),
@@ -143,11 +152,11 @@ class Delivery:
         end = time.monotonic() + min(deadline_s, _LONGEST_CLOSE_S)
         self._wait(end - time.monotonic(), is_hurried=False, is_patient=False)
         self._pump.is_closed = True
-        if self._worker.close(max(0.0, end - time.monotonic())):
-            self._pump.let_go()
+        self._worker.close(max(0.0, end - time.monotonic()))
         if self._journal is not None:
             self._journal.close()
 
     def open_outbox(self, context: SinkContext) -> Outbox:
         """Return what there is to see and do about this delivery from outside, whether it is open or not."""
-        return Outbox(context, self._plan.wants)
+        plan = self._plan
+        return Outbox(context, plan.wants, plan.reports, plan.is_backfill)

@@ -27,13 +27,15 @@ _complaints = Complaints(logging.getLogger("telemetry.delivery"))
 @frozen
 class Wants:
     """
-    Which records a sink is given: those of these kinds (`run`, `event`, `metrics`) that pass *test*.
+    Which records a sink is given, and how: those of these kinds (as `run`, `event`, `metrics`) that pass *test*.
 
-    *test* is asked again after every restart, so it must look at nothing but the record.
+    *test* is asked again after every restart, so it must look at nothing but the record. With *completes* the end of
+    a run that another process wrote comes with what its start says.
     """
 
     kinds: frozenset[str] = frozenset(("run",))
     test: Callable[[Record], bool] = lambda record: True
+    completes: bool = True
 
     def __contains__(self, record: Record) -> bool:
         return kind_of(record) in self.kinds and self.test(record)
@@ -131,7 +133,7 @@ class Feed:
 
     def _item(self, record: Record, source: Source, file: JournalFile, offset: int) -> Item:
         key = key_of(record)
-        if isinstance(record, RunRecord):
+        if self._wants.completes and isinstance(record, RunRecord):
             record = completed(record, source.directory, file.name, offset)
         return Item(key, record)
 

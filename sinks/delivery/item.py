@@ -1,25 +1,16 @@
-"""Pair a record with the key under which the other side can tell that it saw it before."""
+"""Give each record the key under which the other side can tell that it saw it before."""
 
 from __future__ import annotations
 
 import hashlib
 
-from attrs import frozen
-
+from ...plugins.item import Item
 from ...plugins.lines import encode_line
 from ...plugins.records import Record
 
 __all__ = ["Item", "key_of"]
 
 _DIGEST_BYTES = 16
-
-
-@frozen
-class Item:
-    """What is delivered: a record, and the idempotency key that every repetition of it carries."""
-
-    key: str
-    record: Record
 
 
 def key_of(record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Book what became of each item: tell the bus, bury what is refused, and find the record that blocks the rest."""
+"""Book what became of each item: tell the bus, bury what is refused, and take out of the way what blocks the rest."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...plugins.complaints import Complaints
 from ...plugins.errors import Refused, Retryable, TelemetryError
 from ...plugins.ids import get_iso8601_timestamp
 from ...plugins.records import DeliveryReport, RunRecord
+from .aside import Aside
 from .cursor import Trouble
 from .dead import DeadLetter, DeadLetters
 from .feed import Fed
@@ -27,16 +28,21 @@ class Ledger:
     """
     The counts behind the reports.
 
-    A record that fails while others are answered for gets a strike; at the eighth it is taken for one that the other
-    side cannot digest, and buried. An outage gives no strikes.
+    A record that fails while others are answered for gets a strike; at the eighth it is put aside. It is not given up
+    for that: a server that is up and down fails good records as well. An outage gives no strikes.
+
+    Args:
+        aside: takes what gets out of the way.
+        report: tells the bus what became of a run, None where nobody is to be told.
 
     Attributes:
         delivered: items taken since this object was made.
         refused: items buried since then.
     """
 
-    def __init__(self, places: Places, report: Callable[[DeliveryReport], None]) -> None:
+    def __init__(self, places: Places, aside: Aside, report: Callable[[DeliveryReport], None] | None) -> None:
         self._places = places
+        self.aside = aside
         self._report = report
         self._dead_letters = DeadLetters(places)
         self._complaints = Complaints(logging.getLogger("telemetry.delivery"))
@@ -77,7 +83,7 @@ class Ledger:
             self._tell(fed, attempts=self._forget(fed))
 
     def book_failed(self, found: Round) -> None:
-        """Count and report what failed; what has its last strike is refused from now on."""
+        """Count and report what failed; what has its last strike is to go aside."""
         failed, found.failed = found.failed, []
         for number, (fed, error) in enumerate(failed):
             key = fed.item.key
@@ -85,11 +91,48 @@ class Ledger:
             if key in found.passed_by:
                 self._strikes[key] = self._strikes.get(key, 0) + 1
             if self._strikes.get(key, 0) >= _MOST_STRIKES:
-                found.refused.append((fed, _given_up(error)))
+                found.aside.append((fed, error))
                 continue
             found.failed.append((fed, error))
             if number < _MOST_TOLD:
                 self._tell(fed, is_ok=False, attempts=self._tries[key])
+
+    def set_aside(self, put: Sequence[tuple[Fed, Retryable]]) -> None:
+        """
+        Write *put* to the records aside, then report those that failed; others only wait for them.
+
+        Raises:
+            OSError: they cannot be written.
+            StoreError: another process does not let go of them.
+        """
+        self.aside.add([(fed, _words_of(why), self.tries_of(fed)) for fed, why in put])
+        for fed, why in put:
+            if tries := self._forget(fed):
+                self._tell(fed, is_ok=False, attempts=tries)
+                self._complaints.say(
+                    "aside",
+                    "sink %s: run %s failed while others were taken, and is tried again later: %s",
+                    *(self._places.sink, fed.item.record.run_id, _words_of(why)),
+                )
+
+    def book_visit(self, letters: Sequence[DeadLetter], found: Round) -> None:
+        """
+        Book what became of *letters*, which were aside: only what was taken or refused leaves.
+
+        Raises:
+            OSError: it cannot be written down; then they are tried again.
+            StoreError: another process does not let go of them.
+        """
+        self._tries.update((letter.key, letter.attempts) for letter in letters)
+        self.bury(found.refused)
+        answered = [*found.taken, *(fed for fed, _ in found.refused)]
+        failed = {fed.item.key: _words_of(why) for fed, why in found.failed}
+        # None was answered for: that is an outage, and to try the rest of them at once would tell nothing.
+        put_off = [] if answered else [letter.key for letter in letters]
+        self.aside.settle([fed.item.key for fed in answered], failed, put_off)
+        self.book_taken(found.taken)
+        for letter in letters:
+            self._tries.pop(letter.key, None)
 
     def bury(self, refused: Sequence[tuple[Fed, Refused]]) -> None:
         """
@@ -130,7 +173,7 @@ class Ledger:
     def _tell(self, fed: Fed, *, is_ok: bool = True, attempts: int, reason: str | None = None) -> None:
         # Reports speak of runs that ended: events would make a line of the journal for every line of it.
         record = fed.item.record
-        if isinstance(record, RunRecord) and not record.is_running:
+        if self._report is not None and isinstance(record, RunRecord) and not record.is_running:
             now = get_iso8601_timestamp()
             self._report(DeliveryReport(record.run_id, now, self._places.sink, is_ok, attempts, reason))
 
@@ -142,7 +185,3 @@ class Ledger:
 def _words_of(error: TelemetryError) -> str:
     # One line of bounded length: it stands in log lines, in the journal, and in files that are written again and again.
     return " ".join(str(error).split())[:_MOST_CHARACTERS]
-
-
-def _given_up(error: Retryable) -> Refused:
-    return Refused(f"given up: failed {_MOST_STRIKES} times while other records were taken; at last: {error}")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["Places", "create_file", "replace_file", "sync_directory"]
+from ...plugins.durable import sync_directory
+
+__all__ = ["Places", "create_file", "replace_file"]
 
 _PRIVATE_FILE = 0o600
 _PRIVATE_FOLDER = 0o700
@@ -48,6 +50,16 @@ class Places:
         return self.state_dir / f"{self.sink}.dead.lock"
 
     @property
+    def aside(self) -> Path:
+        """The records that are out of the way until they are tried again."""
+        return self.state_dir / f"{self.sink}.aside.ndjson"
+
+    @property
+    def aside_lock(self) -> Path:
+        """Held while the records aside are changed."""
+        return self.state_dir / f"{self.sink}.aside.lock"
+
+    @property
     def journal(self) -> Path:
         """The sink's own journal: used when no other is kept, and for dead letters that are tried again."""
         return self.state_dir / self.sink
@@ -83,17 +95,6 @@ def create_file(path: Path, content: bytes) -> bool:
         draft.unlink()
     sync_directory(path.parent)
     return True
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in *directory* survive a power cut, where the system can."""
-    if os.name == "nt":
-        return  # Windows opens no directories
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _create_in_place(path: Path, content: bytes) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import evolve, field, frozen
 
 from ...plugins.policies import RetryPolicy
@@ -34,6 +36,8 @@ class Plan:
         wants: which records.
         batch: how many are delivered at once.
         is_backfill: begin with the whole journal, not with what is written from now on.
+        reports: tell the bus what became of each run.
+        on_idle: called when nothing was left for some seconds.
     """
 
     deliver: Deliver
@@ -41,6 +45,13 @@ class Plan:
     wants: Wants = field(factory=Wants)
     batch: int = 1
     is_backfill: bool = False
+    reports: bool = True
+    on_idle: Callable[[], None] | None = None
+
+    @property
+    def first_aside_s(self) -> float:
+        """The first distance of a record that is aside, in seconds: the longest pause of the policy."""
+        return self.policy.cap_s or 0.0
 
     def pause_s(self, failures: int, asked_s: float | None) -> float:
         """

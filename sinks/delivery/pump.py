@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 
 import msgspec
 
@@ -12,6 +13,7 @@ from ...plugins.complaints import Complaints
 from ...plugins.context import SinkContext
 from ...plugins.errors import StoreError
 from ...plugins.ids import get_iso8601_timestamp
+from .aside import Aside
 from .cursor import Cursor, Trouble, create_cursor, first_cursor, load_cursor, save_cursor
 from .feed import Fed, Feed
 from .ledger import Ledger
@@ -19,8 +21,9 @@ from .locks import PathLock
 from .places import Places
 from .plan import Plan
 from .progress import Progress
-from .rounds import Round
+from .rounds import MOST_PROBES, Round
 from .sources import sources_of
+from .visiting import visit
 from .window import Window
 
 __all__ = ["Pump"]
@@ -29,7 +32,6 @@ _ROUND_S = 0.1
 """A round ends after this time: it bounds what a kill repeats, and what a fork or an exit waits for."""
 _ISOLATING_ROUND_S = 60.0
 _ISOLATE_AFTER = 4
-_MOST_PROBES = 10
 _SETTLE_S = 0.02
 """How long the thread leaves the interpreter to the agent that woke it; and what ends meanwhile goes along."""
 _LINGER_S = 5.0
@@ -58,17 +60,16 @@ class Pump:
         self._context = context
         self._lock = PathLock(places.lock)
         self._complaints = Complaints(logging.getLogger("telemetry.delivery"))
-        self._start = Cursor()
-        self._cursor = Cursor()
+        self._start = self._cursor = Cursor()
         self._window: Window | None = None
         self._failures = 0
         self._is_pause_asked_for = False
         self._is_for_suspects = False
         self._poll_s = _POLL_S[0]
-        self.ledger = Ledger(places, context.report)
+        self._is_down = False
+        self.ledger = Ledger(places, Aside(places, plan.first_aside_s), context.report if plan.reports else None)
         self.progress = Progress()
-        self.rests_until = 0.0
-        self._settles_until = 0.0
+        self.rests_until = self._settles_until = 0.0
         self._has_delivered = False
         self.fault: str | None = None
         self.is_closed = False
@@ -152,6 +153,7 @@ class Pump:
             self._cursor = cursor = self._loaded_cursor()
             self._window = Window(self._feed_from(cursor), cursor.ahead, self._plan.batch)
             self.ledger.resume(cursor.trouble)
+            self.ledger.aside.look()
             self._poll_s = _POLL_S[0]
         return self._window
 
@@ -164,6 +166,10 @@ class Pump:
             os.replace(path, path.with_name(f"{path.name}.damaged"))
             self._complaints.say("damaged", "%s; the whole journal is delivered again", error)
             return Cursor()
+        return self._from_the_beginning(cursor)
+
+    def _from_the_beginning(self, cursor: Cursor) -> Cursor:
+        # The journal's beginning, where the sink is to have that too and never had it.
         return Cursor() if self._plan.is_backfill and cursor.first_day else cursor
 
     def _follow(self, question: int) -> float | None:
@@ -180,7 +186,7 @@ class Pump:
 
     def _has_pending(self) -> bool:
         try:
-            feed = self._feed_from(load_cursor(self._places.cursor) or self._start)
+            feed = self._feed_from(self._from_the_beginning(load_cursor(self._places.cursor) or self._start))
         except ValueError:
             return True  # the one who leads will mend it
         has_pending = bool(feed.read(1, 1))
@@ -189,12 +195,14 @@ class Pump:
 
     def _one_round(self, window: Window, question: int) -> float:
         found = self._tried(window.waiting)
+        self._is_down = found.is_unreachable
         self.ledger.book_taken(found.taken)
         window.drop(found.taken)
         self._has_delivered = True
         self.ledger.book_failed(found)
         self.ledger.bury(found.refused)
-        window.drop(fed for fed, _ in found.refused)
+        self.ledger.set_aside(found.aside)
+        window.drop(fed for fed, _ in (*found.refused, *found.aside))
         if not found.failed:
             self._failures, self.fault, self._is_for_suspects = 0, None, False
             self._save(window, None)
@@ -202,21 +210,26 @@ class Pump:
         return self._pause_after(window, found, question)
 
     def _tried(self, waiting: list[Fed]) -> Round:
-        persistence = max(self._failures, self.ledger.tries_of(waiting[0]))
-        is_isolating = persistence >= _ISOLATE_AFTER or self.ledger.most_strikes > 0
-        end = time.monotonic() + (_ISOLATING_ROUND_S if is_isolating else _ROUND_S)
+        behind, waiting = self.ledger.aside.parted(waiting)
+        persistence = max(self._failures, self.ledger.tries_of(waiting[0]) if waiting else 0)
+        # Where nobody listens, to send records one by one would tell nothing about them.
+        is_isolating = not self._is_down and (persistence >= _ISOLATE_AFTER or self.ledger.most_strikes > 0)
         found = Round(
             self._plan.deliver,
             1 if is_isolating else self._plan.batch,
-            min(max(2, persistence - 2), _MOST_PROBES) if is_isolating else 1,
-            lambda: self.is_closed or time.monotonic() > end,
+            min(max(2, persistence - 2), MOST_PROBES) if is_isolating else 1,
+            self._is_over_after(_ISOLATING_ROUND_S if is_isolating else _ROUND_S),
+            aside=behind,
         )
         found.run(waiting)
         return found
 
+    def _is_over_after(self, seconds: float) -> Callable[[], bool]:
+        end = time.monotonic() + seconds
+        return lambda: self.is_closed or time.monotonic() > end
+
     def _pause_after(self, window: Window, found: Round, question: int) -> float:
-        has_answered = bool(found.taken or found.refused)
-        self._failures = max(1, self.ledger.most_strikes) if has_answered else self._failures + 1
+        self._failures = max(1, self.ledger.most_strikes) if found.has_answer else self._failures + 1
         pauses = [error.retry_after_s for _, error in found.failed if error.retry_after_s is not None]
         asked_s = max(pauses, default=None)
         self._is_for_suspects = asked_s is None and all(self.ledger.is_suspect(fed) for fed, _ in found.failed)
@@ -257,11 +270,21 @@ class Pump:
             self._save(window, None)
         window.clean()
         self.ledger.clear()
+        if self._visited():
+            return 0.0
         self.let_go()
         self.progress.answer(question, is_drained=True)
         # Starting a thread takes 0.1 ms of the agent's time, waking it 6 us: it stays a while for the next run.
         lingers, self._has_delivered = self._has_delivered, False
-        return _LINGER_S if lingers else None
+        if not lingers and self._plan.on_idle is not None:
+            self._plan.on_idle()
+        return _LINGER_S if lingers else self.ledger.aside.wait_s
+
+    def _visited(self) -> bool:
+        """Try those aside that are due; return whether that is worth another look at once."""
+        found = visit(self._plan.deliver, self.ledger, self._is_over_after(_ROUND_S))
+        self._has_delivered |= found is not None
+        return found is not None and found.has_answer
 
     def _save(self, window: Window, trouble: Trouble | None) -> None:
         self._cursor = msgspec.structs.replace(

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
-from ...plugins.errors import Refused, Retryable, TelemetryError
+from ...plugins.errors import Refused, Retryable, TelemetryError, Unreachable
 from .border import Deliver, errors_of
 from .feed import Fed
 
-__all__ = ["Round"]
+__all__ = ["MOST_PROBES", "Round"]
+
+MOST_PROBES = 10
+"""The most items that a round tries one after another while none is answered for."""
 
 
 @define
@@ -31,6 +34,8 @@ class Round:
         refused: items that will never be taken, with the reason.
         failed: items that are to be tried again, with the error.
         passed_by: keys of failed items after which the other side answered for another one.
+        aside: items that are to get out of the way of the others, with the reason; whoever books the round fills it.
+        is_unreachable: whether the round ended because nobody can be reached; that counts against no item.
     """
 
     deliver: Deliver
@@ -41,6 +46,8 @@ class Round:
     refused: list[tuple[Fed, Refused]] = field(factory=list)
     failed: list[tuple[Fed, Retryable]] = field(factory=list)
     passed_by: set[str] = field(factory=set)
+    aside: list[tuple[Fed, Retryable]] = field(factory=list)
+    is_unreachable: bool = False
     _held_runs: set[str] = field(factory=set)
     _misses: int = 0
 
@@ -52,8 +59,13 @@ class Round:
             self._send(chunk)
 
     @property
+    def has_answer(self) -> bool:
+        """Whether the other side took or refused anything."""
+        return bool(self.taken or self.refused)
+
+    @property
     def _is_outage(self) -> bool:
-        return self._misses >= self.patience
+        return self.is_unreachable or self._misses >= self.patience
 
     def _send(self, chunk: Sequence[Fed]) -> None:
         # What follows a failed record of the same run waits with it: in order per run.
@@ -87,10 +99,11 @@ class Round:
                 case Retryable() as error:
                     self.failed.append((fed, error))
                     self._held_runs.add(fed.item.record.run_id)
+                    self.is_unreachable |= isinstance(error, Unreachable)
                     has_failed = True
         self._misses = self._misses + 1 if has_failed else 0
         if has_answer:
-            self.passed_by.update(fed.item.key for fed, _ in self.failed)
+            self.passed_by.update(fed.item.key for fed, why in self.failed if not isinstance(why, Unreachable))
 
 
 def _chunks(waiting: Sequence[Fed], size: int) -> Iterator[Sequence[Fed]]:

@@ -49,8 +49,9 @@ class Window:
         self._pass_what_is_done()
 
     def _pass_what_is_done(self) -> None:
-        while self._items and self._items[0].item.key in self._done:
-            self._done.discard(self._items.pop(0).item.key)
+        passed = next((n for n, fed in enumerate(self._items) if fed.item.key not in self._done), len(self._items))
+        self._done.difference_update([fed.item.key for fed in self._items[:passed]])
+        del self._items[:passed]
 
     @property
     def unsaved_bytes(self) -> int:

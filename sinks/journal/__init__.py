@@ -10,8 +10,8 @@ Keep the journal: the ordered truth from which every other store can be rebuilt.
         keep(file.name, file.head, reader.position)
 """
 
-from .files import JournalFile, journal_files
+from .files import JournalFile, has_journal, journal_files
 from .reading import Found, Reader, read_records
 from .writer import FSYNC_MODES, Journal
 
-__all__ = ["FSYNC_MODES", "Found", "Journal", "JournalFile", "Reader", "journal_files", "read_records"]
+__all__ = ["FSYNC_MODES", "Found", "Journal", "JournalFile", "Reader", "has_journal", "journal_files", "read_records"]

@@ -87,15 +87,19 @@ class DayFile:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             written += count
             end += count
-        # Somebody may have written into a gap (a signal handler of ours, a process without the lock): what is torn
-        # there is so for good and is written anew, but not the lines before it, which are whole.
-        stands = self._read(len(lines), start)
-        cut = len(lines)
-        while stands[:cut] != lines[:cut]:
-            cut = lines.rfind(b"\n", 0, cut - 1) + 1
-        self._end = start + cut
-        if cut < len(lines):
-            self.append(lines[cut:])
+        if written == len(lines) and self._read(len(lines), start) == lines:
+            self._end = end
+        else:
+            self._write_again(lines, start)
+
+    def _write_again(self, lines: bytes, start: int) -> None:
+        # Somebody wrote into a gap (a signal handler of ours, a process without the lock): the line that is torn there
+        # is so for good, and is written anew, but none that is whole, before the gap or behind it.
+        self._end = -1
+        stands = b"\n" + self._read(os.lseek(self._descriptor, 0, os.SEEK_END) - start, start)
+        each_line = [line + b"\n" for line in lines.split(b"\n")[:-1]]
+        if missing := b"".join(line for line in each_line if b"\n" + line not in stands):
+            self.append(missing)
 
     def sync(self) -> None:
         """

@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from attrs import frozen
 
+from ...plugins.durable import CANNOT_SYNC, sync_directory
+
 __all__ = ["Disk", "explained", "is_same_file", "make_directory", "open_private"]
 
 _MODE_FILE = 0o600
@@ -30,9 +32,6 @@ _CURES = {
     errno.ENOTDIR: "a file stands where a directory should be: move it, or choose another base directory",
     errno.EIO: "the disk failed: see the system's log, and choose another base directory",
 }
-# A directory cannot be synced everywhere, nor may everybody read it who may write to it; where it cannot, its
-# entries are as safe as that system makes them.
-_NOT_POSSIBLE = frozenset((errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM))
 
 
 if sys.platform == "darwin":
@@ -43,26 +42,12 @@ if sys.platform == "darwin":
         try:
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
         except OSError as error:
-            if error.errno not in _NOT_POSSIBLE:
+            if error.errno not in CANNOT_SYNC:
                 raise
             os.fsync(descriptor)
 else:
     # fdatasync() leaves out the file's times: 0.19 ms where fsync() needs 0.21 ms.
     _sync = getattr(os, "fdatasync", os.fsync)
-
-
-def _sync_directory(path: str) -> None:
-    if sys.platform == "win32":
-        return  # Windows opens no directory; NTFS writes its entries through its own log
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        if error.errno not in _NOT_POSSIBLE:
-            raise
 
 
 @frozen
@@ -71,7 +56,7 @@ class Disk:
 
     write: Callable[[int, bytes | memoryview], int] = os.write
     sync: Callable[[int], None] = _sync
-    sync_directory: Callable[[str], None] = _sync_directory
+    sync_directory: Callable[[str], None] = sync_directory
 
 
 def make_directory(path: str) -> None:

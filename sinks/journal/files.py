@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +11,7 @@ from typing import IO, cast
 
 from attrs import frozen
 
-__all__ = ["GZIP_FAULTS", "JournalFile", "file_name", "journal_files", "latest_number"]
-
-GZIP_FAULTS = (EOFError, gzip.BadGzipFile, zlib.error)
-"""What reading a gzipped file raises when it was cut or damaged."""
+__all__ = ["JournalFile", "file_name", "gzip_faults", "has_journal", "journal_files", "latest_number"]
 
 _NAME = re.compile(r"events_(\d{8})(?:\.r(\d+))?\.ndjson(\.gz)?")
 _CHUNK_BYTES = 1 << 16
@@ -48,6 +42,8 @@ class JournalFile:
 
         Unlike an inode it survives copying, rsync and gzip. None too for a file that is gone.
         """
+        import hashlib  # 3 ms, which few agents ever need
+
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         for chunk in self._chunks():
             line, newline, _ = chunk.partition(b"\n")
@@ -66,6 +62,11 @@ class JournalFile:
         if self.is_closed:
             return sum(map(len, self._chunks()))
         return _stored_size(self.path)
+
+    @property
+    def told_size(self) -> int:
+        """Count of uncompressed bytes as a gzipped file tells it of itself, modulo 4 GB; costs one look."""
+        return (_gzip_trailer(self.path) or 0) if self.is_closed else _stored_size(self.path)
 
     def has_more(self, offset: int) -> bool:
         """Return whether bytes may lie behind *offset*; costs one look at the file, gzipped or not."""
@@ -91,9 +92,22 @@ class JournalFile:
 
     def _chunks(self) -> Iterator[bytes]:
         # A cut gzip file gives what it holds: a part is better than nothing, and the reader complains of it.
-        with suppress(FileNotFoundError, *GZIP_FAULTS), self.open() as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                yield chunk
+        try:
+            with self.open() as stream:
+                while chunk := stream.read(_CHUNK_BYTES):
+                    yield chunk
+        except FileNotFoundError:
+            return
+        except gzip_faults():
+            return
+
+
+def gzip_faults() -> tuple[type[Exception], ...]:
+    """Return what reading a gzipped file raises when it was cut or damaged."""
+    import gzip  # with zlib 0.3 MB; an agent that only writes meets no gzipped file
+    import zlib
+
+    return EOFError, gzip.BadGzipFile, zlib.error
 
 
 def journal_files(directory: str | os.PathLike[str]) -> list[JournalFile]:
@@ -102,13 +116,19 @@ def journal_files(directory: str | os.PathLike[str]) -> list[JournalFile]:
 
     While a file lies there both plain and gzipped, the plain one counts: gzip is still at work, or was killed.
     """
-    found: dict[str, JournalFile] = {}
+    found: dict[str, str] = {}
     for entry in _names_in(directory):
         if match := _NAME.fullmatch(entry):
             name = entry.removesuffix(".gz")
             if match[3] is None or name not in found:
-                found[name] = JournalFile(Path(directory, entry), name)
-    return [found[name] for name in sorted(found, key=_age)]
+                found[name] = entry
+    folder = Path(directory)
+    return [JournalFile(folder / found[name], name) for name in sorted(found, key=_age)]
+
+
+def has_journal(directory: str | os.PathLike[str]) -> bool:
+    """Return whether a file of a journal lies in *directory*."""
+    return any(map(_NAME.fullmatch, _names_in(directory)))
 
 
 def file_name(day: str, number: int = 0) -> str:
@@ -135,7 +155,11 @@ def _age(name: str) -> tuple[str, int]:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    if path.suffix != ".gz":
+        return path.open("rb")
+    import gzip
+
+    return cast("IO[bytes]", gzip.open(path, "rb"))
 
 
 def _stored_size(path: Path) -> int:

@@ -10,9 +10,9 @@ from typing import IO, NamedTuple
 from ...plugins.complaints import Complaints
 from ...plugins.lines import kind_of, leading_records, records_in
 from ...plugins.records import Record
-from .files import GZIP_FAULTS, JournalFile
+from .files import JournalFile, gzip_faults
 
-__all__ = ["Found", "Reader", "read_records"]
+__all__ = ["Found", "Reader", "lines_of", "read_records"]
 
 _BLOCK_BYTES = 1 << 20
 _complaints = Complaints(logging.getLogger("telemetry.journal"))
@@ -62,7 +62,7 @@ class Reader:
                 yield from self._found_in(stream)
         except FileNotFoundError:
             return  # pruned since it was listed: there is nothing to read any more
-        except GZIP_FAULTS as error:
+        except gzip_faults() as error:
             _complaints.say(
                 str(self.file.path),
                 "%s is damaged (%s); its records up to byte %d were read. Restore it from a copy, or delete it.",
@@ -92,6 +92,13 @@ class Reader:
             self.position = start + after
             if self._kinds is None or kind_of(record) in self._kinds:
                 yield Found(start + first, self.position, record)
+
+
+def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rest of *stream* line by line, newlines included; the last line may lack its own."""
+    for block in _blocks(stream):
+        for begin, end in _all_lines(block):
+            yield block[begin:end]
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:

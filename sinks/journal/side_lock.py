@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from itertools import repeat
 
+from ..descriptor_lock import FREE, TAKE
+from ..descriptor_lock import flock as _flock
 from .disk import is_same_file, open_private
 
 __all__ = ["SideLock"]
@@ -16,24 +17,6 @@ _YIELDS = 20
 _SHORT_PAUSE_S = 0.00002
 _SHORT_PAUSES = 40
 _LONG_PAUSE_S = 0.001
-
-if sys.platform == "win32":
-    from filelock import lock_descriptor, unlock_descriptor
-
-    _TAKE, _FREE = True, False
-
-    def _flock(descriptor: int, act: bool) -> None:
-        if act is _FREE:
-            unlock_descriptor(descriptor)
-        elif not lock_descriptor(descriptor, blocking=False):
-            raise BlockingIOError
-else:
-    from fcntl import LOCK_EX, LOCK_NB, LOCK_UN
-    from fcntl import flock as _flock
-
-    # What filelock.lock_descriptor() does here, without it: its import takes 13 ms, half of what
-    # `import telemetry` may take, and each call 0.16 us.
-    _TAKE, _FREE = LOCK_EX | LOCK_NB, LOCK_UN
 
 
 def _pauses() -> Iterator[float]:
@@ -72,7 +55,7 @@ class SideLock:
     def acquire(self) -> bool:
         """Return whether the lock is held now; never raises and never waits longer than agreed."""
         try:
-            _flock(self._descriptor, _TAKE)
+            _flock(self._descriptor, TAKE)
         except BlockingIOError:
             if not self._wait():
                 self.misses += 1
@@ -91,7 +74,7 @@ class SideLock:
     def release(self) -> None:
         """Free the lock; only after `acquire()` returned True."""
         try:
-            _flock(self._descriptor, _FREE)
+            _flock(self._descriptor, FREE)
         except OSError as error:
             self.fault = error
         except ValueError:
@@ -104,7 +87,7 @@ class SideLock:
         for pause_s in _pauses():
             time.sleep(pause_s)
             try:
-                _flock(self._descriptor, _TAKE)
+                _flock(self._descriptor, TAKE)
                 return True
             except BlockingIOError:
                 if time.monotonic() >= deadline:

@@ -82,7 +82,9 @@ class Journal:
 
     def append(self, line: bytes, *, is_durable: bool = True) -> None:
         """
-        Write *line*, which ends with its only newline; return when it is as safe as the mode promises.
+        Write *line*, which ends with a newline; return when it is as safe as the mode promises.
+
+        Many lines may come as one: they are written at once, and a single sync serves them all.
 
         Args:
             is_durable: False spares the sync of mode `always` for a line that can be had again.
@@ -148,8 +150,12 @@ class Journal:
         self._retire(old)
         return file
 
-    def _open(self, day: int) -> DayFile:
+    def make_directory(self) -> None:
+        """Make the directory, closed to others, where it is missing."""
         make_directory(self.directory)
+
+    def _open(self, day: int) -> DayFile:
+        self.make_directory()
         text = time.strftime("%Y%m%d", time.gmtime(day * _DAY_S))
         number = latest_number(self.directory, text)
         if self._file is not None and self._file.fault is not None and day == self._day:

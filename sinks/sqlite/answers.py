@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,21 +11,22 @@ from typing import Any, Protocol, TypeVar
 from ...plugins import RunEvent, RunQuery, RunRecord
 from ...plugins.codec import safe_text
 from ...plugins.mend import canonical_status
+from ..reading.groups import fingerprint
 from . import summaries
 from .commits import commits_of
 from .find import find_ids
+from .many_rows import runs_of
 from .opening import Opened
+from .pruned import without_pruned
 from .queries import page_of_runs
-from .rows import run_of
+from .shapes import Shape
 from .storable import payload_of
-from .summaries import fingerprint
+from .sums import ExactSum, sums
+from .topmost import topmost
 from .unindexed import Unindexed, find_unindexed
 from .writes import load_run
 
-__all__ = ["PAGE", "Answers", "Readable"]
-
-PAGE = 500
-"""How many rows are fetched at once: what a page costs to ask for vanishes beside what its rows cost to decode."""
+__all__ = ["Answers", "Readable"]
 
 _Result = TypeVar("_Result")
 
@@ -64,7 +65,16 @@ class Answers:
 
         def question(opened: Opened) -> list[RunRecord]:
             sql, values = page_of_runs(opened.shape, query, after=after, limit=limit)
-            return [run_of(row, opened.shape) for row in _rows(opened.connection, sql, values)]
+            return _runs(opened, sql, values)
+
+        return self._ask(question)
+
+    def topmost(self, query: RunQuery, sort: str, limit: int, *, is_smallest: bool) -> list[RunRecord]:
+        """Return the *limit* runs of *query* with the most, or the least, of what *sort* names."""
+
+        def question(opened: Opened) -> list[RunRecord]:
+            sql, values = topmost(opened.shape, query, sort, limit, is_smallest=is_smallest)
+            return _runs(opened, sql, values)
 
         return self._ask(question)
 
@@ -82,7 +92,8 @@ class Answers:
         def question(opened: Opened) -> list[RunEvent]:
             if "run_events" not in opened.shape.tables:
                 return []
-            return list(map(_event, opened.connection.execute(*_events(run_id, event_type, after, limit))))
+            sql, values = _events(opened.shape, run_id, event_type, after, limit)
+            return list(map(_event, opened.connection.execute(sql, values)))
 
         return self._ask(question)
 
@@ -98,6 +109,10 @@ class Answers:
         """Return the totals."""
         return self._ask(lambda opened: summaries.stats(opened.connection, opened.shape))
 
+    def sums(self, by: str, query: RunQuery, names: Sequence[str]) -> dict[str | None, dict[str, float]]:
+        """Return the sums of the metrics *names*, by group and name."""
+        return self._ask(lambda opened: sums(opened.connection, opened.shape, by, query, names))
+
     def summary(self, by: str, query: RunQuery) -> list[dict[str, Any]]:
         """Return one dict a group."""
         return self._ask(lambda opened: summaries.summary(opened.connection, opened.shape, by, query))
@@ -106,18 +121,19 @@ class Answers:
 def _equip(connection: sqlite3.Connection) -> None:
     connection.create_function("canonical_status", 1, canonical_status, deterministic=True)
     connection.create_function("fingerprint", 1, fingerprint, deterministic=True)
+    connection.create_aggregate("exact_sum", 1, ExactSum)  # type: ignore[arg-type]  # it also adds up floats
 
 
-def _rows(connection: sqlite3.Connection, sql: str, values: list[Any]) -> list[Mapping[str, Any]]:
-    cursor = connection.execute(sql, values)
+def _runs(opened: Opened, sql: str, values: list[Any]) -> list[RunRecord]:
+    cursor = opened.connection.execute(sql, values)
     names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    return list(runs_of(cursor, names, opened.shape))
 
 
-def _events(run_id: str | None, event_type: str | None, after: int, limit: int) -> tuple[str, list[Any]]:
+def _events(shape: Shape, run_id: str | None, event_type: str | None, after: int, limit: int) -> tuple[str, list[Any]]:
     asked = [("run_id = ?", run_id), ("event_type = ?", event_type)]
     given = [(sql, safe_text(value)) for sql, value in asked if value is not None]
-    conditions = " AND ".join(["id > ?", *(sql for sql, _ in given)])
+    conditions = " AND ".join(["id > ?", *(sql for sql, _ in given), without_pruned(shape)])
     columns = "id, run_id, event_type, timestamp, payload_json"
     sql = f"SELECT {columns} FROM run_events WHERE {conditions} ORDER BY id LIMIT ?"
     return sql, [after, *(value for _, value in given), limit]

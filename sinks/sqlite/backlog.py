@@ -11,7 +11,7 @@ import attrs
 from ...plugins.errors import Retryable, StoreError
 from ...plugins.policies import RetryPolicy
 from ...plugins.worker import Worker
-from .connection import CHECKPOINT_BYTES, Database, Opened
+from .connection import Database, Opened
 from .draining import LONGEST_WAL, Drain, store
 from .healing import Healer
 from .pending import Line, Pending
@@ -79,16 +79,16 @@ class Backlog:
             return self._defer(line)
         try:
             with self._database.writing_one(self._wait_s) as opened:
-                store(opened, line)
+                store(opened, line, is_journaled=self._journal_dir is not None)
+                is_full = self._database.is_wal_full()
         except (Retryable, StoreError):
             return self._defer(line)  # the worker tries again, and says what is wrong if it stays so
         self._pending.counts.written += 1
-        self._look_after(opened)
+        self._look_after(opened, is_full)
 
-    def _look_after(self, opened: Opened) -> None:
-        wal_bytes = self._database.wal_bytes()
-        if wal_bytes >= CHECKPOINT_BYTES:
-            self._is_wal_long = wal_bytes >= LONGEST_WAL
+    def _look_after(self, opened: Opened, is_full: bool) -> None:
+        if is_full:
+            self._is_wal_long = self._database.wal.reaches(LONGEST_WAL)
             self._worker.wake()
         if not opened.is_wal:
             self._is_behind = True  # each commit syncs twice there, and a sync may take 20 ms
@@ -97,7 +97,7 @@ class Backlog:
 
     def _is_wal_held(self) -> bool:
         if self._is_wal_long:
-            self._is_wal_long = self._database.wal_bytes() >= LONGEST_WAL
+            self._is_wal_long = self._database.wal.reaches(LONGEST_WAL)
         return self._is_wal_long
 
     def _heal_new_store(self) -> None:
@@ -150,6 +150,6 @@ class Backlog:
             "fault": None if fault is None else str(fault),
             "queued": len(self._pending),
             "is_catching_up": self._healer.is_urgent,
-            "wal_bytes": self._database.wal_bytes(),
+            "wal_bytes": self._database.wal.used_bytes(),
             **attrs.asdict(self._pending.counts),
         }

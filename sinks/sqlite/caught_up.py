@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from ...plugins import RunEvent, RunQuery, RunRecord
-from .answers import PAGE, Answers
+from ...plugins.rows import Rows
+from ..reading.pages import PAGE, paged_events, paged_runs
+from .answers import Answers
 from .catch_up import EVENTS, RUNS
 from .unindexed import Unindexed
 
@@ -27,6 +30,8 @@ class CaughtUpStore(ABC):
     No call holds the database between two pages, so a reader who takes his time never keeps the WAL from being cut.
     """
 
+    _is_settled = False
+
     @abstractmethod
     def _catch_up(self, *passes: str, deadline_s: float | None = None, progress: Progress | None = None) -> bool:
         """Bring the database up to the journal as far as it can be; return whether it is there."""
@@ -43,6 +48,21 @@ class CaughtUpStore(ABC):
     def close(self) -> None:
         """Let go of the store."""
 
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Catch up with the runs once, and answer from that; for whoever asks about thousands of them."""
+        # Each look at the journal costs 10 us a daily file: 7 s for a thousand questions to a store of two years.
+        self._look()
+        self._is_settled = True
+        try:
+            yield
+        finally:
+            self._is_settled = False
+
+    def _look(self) -> None:
+        if not self._is_settled:
+            self._catch_up(RUNS)
+
     def catch_up(self, progress: Progress | None = None) -> bool:
         """
         Read all that the journal has and the database has not, however long it takes; return whether it has all.
@@ -52,51 +72,53 @@ class CaughtUpStore(ABC):
         """
         return self._catch_up(RUNS, EVENTS, progress=progress)
 
-    def runs(self, query: RunQuery) -> Iterator[RunRecord]:
-        """
-        Yield the runs that *query* asks for, newest first unless it says otherwise; streams.
+    def runs(self, query: RunQuery) -> Rows[RunRecord]:
+        """See `RunStore`."""
+        self._look()
+        return Rows(RunRecord, paged_runs(query, lambda after, limit: self._page(query, after, limit)))
 
-        Raises:
-            InputError: a condition or a time in *query* cannot be understood; raised by this call.
-        """
-        self._catch_up(RUNS)
-        first = self._page(query, query.after, query.limit)
-        return self._pages(query, first)
-
-    def _pages(self, query: RunQuery, page: list[RunRecord]) -> Iterator[RunRecord]:
-        left = query.limit
-        while page:
-            yield from page
-            left = None if left is None else left - len(page)
-            last = page[-1]
-            page = self._page(query, (last.start_time, last.run_id), left) if len(page) == PAGE else []
-
-    def _page(self, query: RunQuery, after: tuple[str, str] | None, left: int | None) -> list[RunRecord]:
-        limit = PAGE if left is None else min(PAGE, max(left, 0))
+    def _page(self, query: RunQuery, after: tuple[str, str] | None, limit: int) -> list[RunRecord]:
         return self._ask(lambda answers: answers.page_of_runs(query, after, limit))
 
+    def top_runs(self, query: RunQuery, sort: str, limit: int, *, is_smallest: bool = False) -> list[RunRecord]:
+        """
+        Return the *limit* runs of *query* with the most, or the least, of what *sort* names; not those without it.
+
+        Args:
+            sort: duration, agent, job, status, items, or `metrics.NAME`.
+
+        Raises:
+            InputError: *sort* is none of these, or a condition cannot be understood.
+        """
+        self._look()
+        return self._ask(lambda answers: answers.topmost(query, sort, limit, is_smallest=is_smallest))
+
     def get_run(self, run_id: str) -> RunRecord | None:
-        """Return the run with this whole id, None when there is none."""
-        self._catch_up(RUNS)
+        """See `RunStore`."""
+        self._look()
         return self._ask(lambda answers: answers.run(run_id))
 
     def find_ids(self, part: str, limit: int = 10) -> list[str]:
-        """Return up to *limit* ids that begin or end with *part*, newest first; only *part* itself where it is one."""
-        self._catch_up(RUNS)
+        """See `RunStore`."""
+        self._look()
         return self._ask(lambda answers: answers.ids(part, limit))
 
-    def events(self, run_id: str | None = None, event_type: str | None = None) -> Iterator[RunEvent]:
+    def events(self, run_id: str | None = None, event_type: str | None = None) -> Rows[RunEvent]:
         """
-        Yield events in the order in which they were written; streams.
+        Return events in the order in which they were written; streams.
 
         What cannot be indexed within half a second is read from the journal itself, so a store that was not asked for
         its events for a year answers at once as well.
         """
-        self._catch_up(RUNS)
+        self._look()
         # Lines that stand in two files are told apart by the index only.
         is_repeated = self._unindexed().is_repeated
         self._catch_up(EVENTS, deadline_s=None if is_repeated else _INDEX_S)
-        return self._events(run_id, event_type, self._unindexed())
+        return Rows(RunEvent, self._events(run_id, event_type, self._unindexed()))
+
+    def indexed_events(self, run_id: str) -> Rows[RunEvent]:
+        """Return the events of a run that are in the index; for whoever called `catch_up()`, and asks for many runs."""
+        return Rows(RunEvent, paged_events(lambda after: self._page_of_events(run_id, None, after)))
 
     def _events(self, run_id: str | None, event_type: str | None, rest: Unindexed) -> Iterator[RunEvent]:
         after = _FIRST_ID
@@ -109,20 +131,18 @@ class CaughtUpStore(ABC):
         return self._ask(lambda answers: answers.page_of_events(run_id, event_type, after, PAGE))
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
-        """Return the commits that belong to a run, as dicts by column name."""
-        self._catch_up(RUNS)
+        """See `RunStore`."""
+        self._look()
         return self._ask(lambda answers: answers.commits(run_id))
 
     def stats(self) -> Mapping[str, Any]:
-        """Return `total_runs`, `status_counts` (mapping status to count) and `pending_api_posts`."""
-        self._catch_up(RUNS)
+        """See `RunStore`."""
+        self._look()
         return self._ask(lambda answers: answers.stats())
 
-    def summary(self, by: str, query: RunQuery) -> list[dict[str, Any]]:
+    def sums(self, by: str, query: RunQuery, names: Sequence[str]) -> dict[str | None, dict[str, float]]:
         """
-        Return one dict a group: key, runs, running, success, failed, partial, failure_rate, p50_ms, p95_ms.
-
-        Limit and paging of *query* do not count.
+        Return the sums of the metrics *names* over the runs of *query*, by group and name.
 
         Args:
             by: agent, job, day, status or error.
@@ -130,5 +150,10 @@ class CaughtUpStore(ABC):
         Raises:
             InputError: *by* is none of these, or a condition cannot be understood.
         """
-        self._catch_up(RUNS)
+        self._look()
+        return self._ask(lambda answers: answers.sums(by, query, names))
+
+    def summary(self, by: str, query: RunQuery) -> list[dict[str, Any]]:
+        """See `RunStore`."""
+        self._look()
         return self._ask(lambda answers: answers.summary(by, query))

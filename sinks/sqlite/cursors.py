@@ -12,7 +12,17 @@ from attrs import frozen
 from ..journal import JournalFile
 from .opening import Opened
 
-__all__ = ["EVENTS", "RUNS", "Cursor", "find_cursor", "move_cursor", "register", "settle_cursor", "unregistered"]
+__all__ = [
+    "EVENTS",
+    "RUNS",
+    "Cursor",
+    "find_cursor",
+    "move_cursor",
+    "register",
+    "settle_cursor",
+    "unread",
+    "unregistered",
+]
 
 RUNS = "runs"
 EVENTS = "events"
@@ -54,6 +64,10 @@ class _Row(NamedTuple):
     events_offset: int
     first_no: int
 
+    @property
+    def furthest(self) -> int:
+        return max(self.runs_offset, self.events_offset)
+
     def offset(self, kind: str) -> int:
         return self.runs_offset if kind == RUNS else self.events_offset
 
@@ -80,6 +94,25 @@ def register(connection: sqlite3.Connection, files: Sequence[tuple[str, str]]) -
         connection.execute(sql, {"name": name, "head": head})
 
 
+def unread(opened: Opened, files: Sequence[JournalFile], kind: str) -> list[JournalFile]:
+    """Return those of *files* in which the pass *kind* may find something; one query and one look at each file."""
+    if "journal_files" not in opened.shape.tables:
+        return list(files)
+    columns = "file_no, head, runs_offset, events_offset, 0"  # whether it is the first of its name is not asked here
+    rows = opened.connection.execute(f"SELECT name, {columns} FROM journal_files ORDER BY file_no")
+    latest = {name: _Row(*row) for name, *row in rows}
+    return [file for file in files if _has_more(file, latest.get(file.name), kind)]
+
+
+def _has_more(file: JournalFile, row: _Row | None, kind: str) -> bool:
+    if row is None:
+        return True
+    if file.is_closed:
+        return file.has_more(row.offset(kind))
+    size = file.size
+    return size > row.offset(kind) or size < row.furthest
+
+
 def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
     """
     Return where the pass *kind* goes on in *file*, None when it has read it all; that costs one look at the file.
@@ -88,7 +121,7 @@ def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
     """
     has_cursors = "journal_files" in opened.shape.tables
     row = _latest(opened.connection, file.name) if has_cursors else None
-    if row is not None and not file.has_more(row.offset(kind)) and not _is_shorter(file, row):
+    if not _has_more(file, row, kind):
         return None
     head = file.head or ""
     if row is None:
@@ -110,7 +143,7 @@ def _latest(connection: sqlite3.Connection, name: str) -> _Row | None:
 
 def _is_shorter(file: JournalFile, row: _Row) -> bool:
     # A closed file cannot shrink without being damaged, and its size would cost a whole reading.
-    return not file.is_closed and file.size < max(row.runs_offset, row.events_offset)
+    return not file.is_closed and file.size < row.furthest
 
 
 def settle_cursor(connection: sqlite3.Connection, cursor: Cursor) -> Cursor | None:

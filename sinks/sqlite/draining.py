@@ -12,13 +12,14 @@ from .commits import save_commit
 from .connection import CHECKPOINT_BYTES, Damaged, Database, Opened
 from .healing import Healer
 from .pending import Line, Pending
+from .pruned import is_late
 from .turns import Turn, Turns
 from .writes import write_delivery, write_run
 
 __all__ = ["LONGEST_WAL", "Drain", "store"]
 
 LONGEST_WAL = 2 * CHECKPOINT_BYTES
-"""From here on only batches are written, until a reader lets the WAL be cut: they touch each page once."""
+"""From here on only batches are written, until a reader lets the WAL be begun anew: they touch each page once."""
 
 _BATCH = 100
 _HELPED = 16
@@ -73,7 +74,7 @@ class Drain:
         A caller that only adds to the queue outruns the worker, which shares the interpreter with it: of 18,000
         calls in a row 7,700 were left to the journal. While the store is locked by others nobody waits.
         """
-        if self._retry_at > time.monotonic() or self._database.wal_bytes() >= LONGEST_WAL:
+        if self._retry_at > time.monotonic() or self._database.wal.reaches(LONGEST_WAL):
             return
         turn = Turn()
         try:
@@ -118,7 +119,7 @@ class Drain:
         try:
             with self._database.writing(wait_s) as opened:
                 for line in batch:
-                    store(opened, line)
+                    store(opened, line, is_journaled=self._pending.has_journal)
         except Refused as error:
             self._refuse(batch, error)
         else:
@@ -130,7 +131,7 @@ class Drain:
 
     def _waits_for_reader(self) -> bool:
         """Whether the WAL is long and a reader keeps it so; after half a second it grows all the same, by a batch."""
-        if self._database.checkpoint(_CHECKPOINT_WAIT_S) or self._database.wal_bytes() < LONGEST_WAL:
+        if self._database.checkpoint(_CHECKPOINT_WAIT_S) or not self._database.wal.reaches(LONGEST_WAL):
             self._wal_pauses = 0
             return False
         self._wal_pauses = (self._wal_pauses + 1) % _WAL_PAUSES
@@ -185,10 +186,13 @@ class Drain:
         return 0.0
 
 
-def store(opened: Opened, line: Line) -> None:
-    """Write one record into the open transaction."""
+def store(opened: Opened, line: Line, *, is_journaled: bool) -> None:
+    """Write one record into the open transaction; one that comes late for a run that was pruned is left out."""
+    is_start = isinstance(line, RunRecord) and line.is_running
+    if not is_start and is_late(opened.connection, line):
+        return
     if isinstance(line, RunRecord):
-        write_run(opened.connection, opened.shape, line)
+        write_run(opened.connection, opened.shape, line, is_journaled=is_journaled)
     elif isinstance(line, DeliveryReport):
         write_delivery(opened.connection, opened.shape, line)
     elif isinstance(line, CommitLink):

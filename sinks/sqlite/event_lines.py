@@ -15,8 +15,9 @@ from ...plugins.complaints import Complaints
 from ...plugins.lines import records_in
 from ...plugins.merge import placeholder
 from ..journal import JournalFile, Reader
-from ..journal.files import GZIP_FAULTS
+from ..journal.files import gzip_faults
 from .cursors import Cursor
+from .pruned import pruned_among
 from .shapes import Shape
 from .writes import save_run
 
@@ -74,7 +75,7 @@ class EventReader:
 
     def __iter__(self) -> Iterator[EventLine]:
         # What cannot be opened or unpacked is met again by the reader below, which knows what to say.
-        with suppress(FileNotFoundError, *GZIP_FAULTS), self.file.open() as stream:
+        with suppress(FileNotFoundError, *gzip_faults()), self.file.open() as stream:
             stream.seek(self.position)
             for block in _whole_lines(stream):
                 yield from self._in_block(block)
@@ -130,7 +131,8 @@ def _of_record(offset: int, event: RunEvent) -> EventLine:
 
 def store_events(connection: sqlite3.Connection, shape: Shape, cursor: Cursor, events: Sequence[EventLine]) -> None:
     """Put *events*, found behind *cursor*, into run_events, without commit; one that is there already stays single."""
-    _add_placeholders(connection, shape, events)
+    if pruned := _add_placeholders(connection, shape, events):
+        events = [event for event in events if event.run_id not in pruned]
     rows = [(cursor.event_id(event.offset), *event[1:]) for event in events]
     if cursor.is_repeated:
         rows = [row for row in rows if not _is_known(connection, row[1:])]
@@ -138,13 +140,18 @@ def store_events(connection: sqlite3.Connection, shape: Shape, cursor: Cursor, e
         _settle_clashes(connection, rows)
 
 
-def _add_placeholders(connection: sqlite3.Connection, shape: Shape, events: Sequence[EventLine]) -> None:
+def _add_placeholders(connection: sqlite3.Connection, shape: Shape, events: Sequence[EventLine]) -> set[str]:
+    """Give each event a run that it belongs to; return the ids of those runs that were pruned, which get none."""
     # run_events references agent_runs: a program that checks foreign keys must find no dangling event. And a run of
     # which only an event is known did run.
     first_seen = {event.run_id: event.timestamp for event in reversed(events)}
-    for run_id, timestamp in first_seen.items():
-        if connection.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (run_id,)).fetchone() is None:
-            save_run(connection, shape, placeholder(run_id, timestamp))
+    is_stored = "SELECT 1 FROM agent_runs WHERE run_id = ?"
+    unknown = [run_id for run_id in first_seen if connection.execute(is_stored, (run_id,)).fetchone() is None]
+    pruned = pruned_among(connection, unknown)
+    for run_id in unknown:
+        if run_id not in pruned:
+            save_run(connection, shape, placeholder(run_id, first_seen[run_id]))
+    return pruned
 
 
 def _is_known(connection: sqlite3.Connection, values: tuple[Any, ...]) -> bool:

@@ -27,8 +27,14 @@ class Damaged(StoreError):
     """
     The file is no SQLite database any more, or its pages contradict each other.
 
-    Cure: none needed; the sink sets it aside and rebuilds the store from the journal.
+    Cure: none needed where there is a journal: the sink sets the file aside and rebuilds the store from it.
     """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.cure = (
+            "telemetry rebuild in the base directory that has its journal; else telemetry restore, with a backup"
+        )
 
 
 def named(error: Exception, path: Path) -> TelemetryError:

@@ -7,7 +7,7 @@ import time
 import weakref
 from pathlib import Path
 
-from filelock import lock_descriptor, unlock_descriptor
+from ..descriptor_lock import free, is_taken
 
 __all__ = ["FileLock"]
 
@@ -38,7 +38,7 @@ class FileLock:
         """
         descriptor = self._open() if self._descriptor is None else self._descriptor
         self._may_be_held = True  # noted before: a KeyboardInterrupt may come between the lock and a note of it
-        if lock_descriptor(descriptor, blocking=False):
+        if is_taken(descriptor):
             return True
         self._may_be_held = self._wait(descriptor, time.monotonic() + wait_s)
         return self._may_be_held
@@ -55,7 +55,7 @@ class FileLock:
         pause_s = _FIRST_PAUSE_S
         while (left_s := end - time.monotonic()) > 0:
             time.sleep(min(pause_s, left_s))
-            if lock_descriptor(descriptor, blocking=False):
+            if is_taken(descriptor):
                 return True
             pause_s = min(pause_s * 1.5, _LONGEST_PAUSE_S)
         return False
@@ -63,7 +63,7 @@ class FileLock:
     def release(self) -> None:
         """Let the next one in."""
         if self._descriptor is not None and self._may_be_held:
-            unlock_descriptor(self._descriptor)
+            free(self._descriptor)
             self._may_be_held = False
 
     def close(self) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import pkgutil
 import re
 import sqlite3
 from datetime import UTC, datetime
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from ...plugins.errors import StoreError
 from ...plugins.records import SCHEMA_VERSION, STATUSES, RunRecord
+from .patience import patiently
 from .shapes import NEWEST_VERSION, OUR_TABLES, SCHEMA_TABLES, Shape, inspect, quoted
 from .writes import save_run
 
-__all__ = ["check", "needs_work", "prepare"]
+__all__ = ["add_indexes", "check", "needs_work", "prepare"]
 
 _log = logging.getLogger("telemetry.sqlite")
 _STEPS = {2: "migrate_to_2.sql", 3: "migrate_to_3.sql"}
@@ -34,62 +35,69 @@ def check(shape: Shape, path: Path) -> None:
     if (shape.version or 0) > NEWEST_VERSION:
         raise StoreError(
             f"{path} has schema version {shape.version}, and this release knows versions up to {NEWEST_VERSION}. "
-            "It is left untouched; the journal keeps every record. "
-            "Upgrade local-telemetry, or set another database_path."
+            "It is left untouched; the journal keeps every record",
+            "upgrade local-telemetry, or set another database_path",
         )
     if "agent_runs" in shape.tables and not shape.is_runs_table_known:
         raise StoreError(
             f"{path} has a table agent_runs without the columns run_id, agent_name, start_time, status. "
-            "It is left untouched; the journal keeps every record. Set another database_path, or move the file away."
+            "It is left untouched; the journal keeps every record",
+            "name another file: as database_path in the configuration, or on the command line",
         )
     strangers = shape.tables - SCHEMA_TABLES - OUR_TABLES
     if "agent_runs" not in shape.tables and strangers:
         raise StoreError(
             f"{path} holds the tables of another program ({', '.join(sorted(strangers)[:5])}) and no agent_runs. "
-            "It is left untouched; the journal keeps every record. Set another database_path, or move the file away."
+            "It is left untouched; the journal keeps every record",
+            "name another file: as database_path in the configuration, or on the command line",
         )
 
 
 def needs_work(shape: Shape) -> bool:
     """Whether `prepare()` has something to do in a file of this shape."""
-    if "agent_runs" not in shape.tables or not shape.tables >= OUR_TABLES or not shape.has_view:
+    if "agent_runs" not in shape.tables or not shape.tables >= OUR_TABLES or not (shape.has_view and shape.has_marks):
         return True
     if shape.is_of_later_lineage:
         return "commits" not in shape.tables
     return bool(shape.missing) or not shape.tables >= SCHEMA_TABLES or shape.version != SCHEMA_VERSION
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> bool:
+def prepare(connection: sqlite3.Connection, path: Path, end: float = 0.0) -> bool:
     """
     Create or migrate the file behind *connection* as far as it needs it; return whether the runs' table is new.
 
     The shape is read again inside BEGIN IMMEDIATE: of 64 processes that start at once the first does the work and
-    the others find it done.
+    the others find it done. Until the monotonic clock shows *end* it waits for those who read meanwhile.
 
     Raises:
         StoreError: the file must be left as it is.
         sqlite3.Error: somebody else holds the file, or it is damaged.
     """
     connection.execute("BEGIN IMMEDIATE")
+    backup = None
     try:
         shape = inspect(connection)
         check(shape, path)
         if needs_work(shape):
-            _change(connection, path, shape)
+            backup = _back_up(path, shape)
+            _change(connection, shape)
         _probe(connection, path)
-        connection.execute("COMMIT")
+        # A store of an earlier version is not in WAL mode yet: there a reader keeps COMMIT out.
+        patiently(lambda: connection.execute("COMMIT"), end)
+        if backup is not None:
+            _log.warning("database is migrated", extra={"database": str(path), "backup": str(backup)})
         return "agent_runs" not in shape.tables
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+            if backup is not None:
+                backup.unlink(missing_ok=True)  # each try would leave one more copy of the whole store
 
 
-def _change(connection: sqlite3.Connection, path: Path, shape: Shape) -> None:
+def _change(connection: sqlite3.Connection, shape: Shape) -> None:
     if shape.is_of_later_lineage:
         _run(connection, "schema_v3.sql", only="CREATE TABLE IF NOT EXISTS commits")
     else:
-        if "agent_runs" in shape.tables and shape.missing:
-            _back_up(path, 1 if "insight_id" in shape.missing else 2)
         _bring_to_v3(connection, shape)
     _run(connection, "own_tables.sql")
     _add_view(connection)
@@ -133,6 +141,11 @@ def _add_view(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE VIEW runs AS {shape.select(columns)}")
 
 
+def add_indexes(connection: sqlite3.Connection, only: str = "") -> None:
+    """Make the indexes of schema v3 that are missing, or the one called *only*."""
+    _run(connection, "schema_v3.sql", only=f"CREATE INDEX IF NOT EXISTS {only}")
+
+
 def _add_run_index(connection: sqlite3.Connection, shape: Shape) -> None:
     # The shape of v7 where run_id is plain has no index on it: each end of a run would read the whole table.
     if "agent_runs" in shape.tables and not shape.is_run_id_unique:
@@ -150,8 +163,8 @@ def _probe(connection: sqlite3.Connection, path: Path) -> None:
             save_run(connection, shape, _probing_run(status))
     except sqlite3.IntegrityError as error:
         raise StoreError(
-            f"{path} refuses new runs: {error}. It is left untouched; the journal keeps every record. "
-            "Set another database_path, or move the file away."
+            f"{path} refuses new runs: {error}. It is left untouched; the journal keeps every record",
+            "name another file: as database_path in the configuration, or on the command line",
         ) from error
     finally:
         connection.execute("ROLLBACK TO probe")
@@ -177,15 +190,21 @@ def _run(connection: sqlite3.Connection, name: str, only: str = "") -> None:
 
 @cache
 def _text(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text("utf-8")
+    # Not by importlib.resources, whose import takes 9 ms of an agent's first run.
+    text = pkgutil.get_data(__package__, name)
+    assert text is not None  # only of a loader that cannot read files
+    return text.decode()
 
 
 def _statements(name: str) -> list[str]:
     return [statement.strip() for statement in _text(name).split(";\n") if statement.strip()]
 
 
-def _back_up(path: Path, version: int) -> None:
-    """Copy the file as it stands, WAL included, to `{path}.v{version}-{now}.bak` before it is changed."""
+def _back_up(path: Path, shape: Shape) -> Path | None:
+    """Copy a file of v1 or v2 as it stands, WAL included, to `{path}.v{version}-{now}.bak` before it is changed."""
+    if shape.is_of_later_lineage or "agent_runs" not in shape.tables or not shape.missing:
+        return None
+    version = 1 if "insight_id" in shape.missing else 2
     target = path.with_name(f"{path.name}.v{version}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.bak")
     unfinished = target.with_name(f"{target.name}.part")
     os.close(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
@@ -196,4 +215,4 @@ def _back_up(path: Path, version: int) -> None:
         source.close()
         copy.close()
     unfinished.replace(target)
-    _log.warning("database is migrated", extra={"database": str(path), "from_version": version, "backup": str(target)})
+    return target

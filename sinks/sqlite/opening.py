@@ -6,32 +6,31 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 from attrs import frozen
 
 from ...plugins.errors import Retryable, StoreError
 from . import migrate
-from .faults import named
 from .file_lock import FileLock
 from .filesystems import can_hold_wal
+from .patience import patiently
 from .shapes import Shape, inspect
 
-__all__ = ["BUSY_MS", "Opened", "identity_of", "open_for_reading", "open_for_writing", "patiently"]
+__all__ = ["BUSY_MS", "Opened", "identity_of", "open_for_reading", "open_for_writing"]
 
 BUSY_MS = 2
 """How long SQLite itself waits for a lock; only strangers can hold one, as our processes have their own lock."""
 
 _READ_BUSY_MS = 5000
-_PAUSE_S = 0.001
-# mmap: a write error of the disk would kill the agent by SIGBUS. Checkpoints are made by us, under our lock.
+# mmap: a write error of the disk would kill the agent by SIGBUS. Checkpoints are made by us, under our lock. The limit
+# cuts a WAL that a reader has let grow, when it is begun anew.
 _PRAGMAS = """
 PRAGMA mmap_size = 0;
 PRAGMA foreign_keys = OFF;
 PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 0;
+PRAGMA journal_size_limit = 8388608;
 """
 # What SQLite says where the file system lends no memory to the -shm file; a full disk is IOERR_SHMSIZE.
 _NO_SHARED_MEMORY = frozenset(
@@ -40,7 +39,6 @@ _NO_SHARED_MEMORY = frozenset(
         *(sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY),
     )
 )
-_Result = TypeVar("_Result")
 
 
 @frozen(eq=False)
@@ -143,7 +141,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, shape: Shape, wanted: s
     if not shape.tables:
         # Nothing can be lost of an empty file: without its five syncs it is made in 1 ms, not in 5 to 100.
         connection.execute("PRAGMA synchronous = OFF")
-    is_new = migrate.prepare(connection, path)
+    is_new = migrate.prepare(connection, path, end)
     patiently(lambda: _set_mode(connection, wanted), end)
     connection.execute("PRAGMA synchronous = NORMAL")
     return is_new
@@ -221,14 +219,3 @@ def _leave_wal(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
     finally:
         connection.close()
-
-
-def patiently(act: Callable[[], _Result], end: float) -> _Result:
-    """Call *act* again while somebody else holds the file, until the clock shows *end*."""
-    while True:
-        try:
-            return act()
-        except sqlite3.OperationalError as error:
-            if not isinstance(named(error, Path()), Retryable) or time.monotonic() >= end:
-                raise
-        time.sleep(_PAUSE_S)

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from ...plugins.commit_link import CommitLink
 from ...plugins.complaints import Complaints
-from ...plugins.errors import TelemetryError
+from ...plugins.errors import Retryable, TelemetryError
 from ...plugins.records import DeliveryReport, RunRecord
 
 __all__ = ["Counts", "Line", "Pending"]
@@ -118,7 +118,9 @@ class Pending:
     def complain(self, error: TelemetryError) -> None:
         """Say once what is wrong with the store, and keep it for whoever asks."""
         if str(error) != str(self.fault):
-            _complaints.say(f"{self.path}: {type(error).__name__}", "%s", error)
+            passes = self.has_journal and isinstance(error, Retryable)
+            after = "; the journal has its runs, and they get there from it" if passes else ""
+            _complaints.say(f"{self.path}: {type(error).__name__}", "%s%s", error, after)
         self.fault = error
 
     def refuse(self, line: Line, error: TelemetryError) -> None:

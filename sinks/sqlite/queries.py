@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, TypeAlias
 
-from ...plugins import InputError, RunQuery
+from ...plugins import RunQuery
 from ...plugins.codec import safe_text
-from ...plugins.ids import parse_time
 from ...plugins.mend import canonical_status
-from .conditions import Expression, parse_condition, sql_of
+from ..reading.conditions import parse_condition
+from ..reading.moments import moment_text
+from .conditions import Expression, json_path, sql_of
 from .shapes import EXTRA_COLUMNS, Shape, quoted
 
-__all__ = ["Statement", "expression_of", "filters", "moment_text", "page_of_runs", "where_clause"]
+__all__ = ["Statement", "expression_of", "filters", "metric_of", "page_of_runs", "where_clause"]
 
 Statement: TypeAlias = tuple[str, list[Any]]
 """SQL and the values for its question marks."""
@@ -72,25 +72,6 @@ def where_clause(conditions: Sequence[str]) -> str:
     return f"WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def moment_text(moment: str | None) -> str | None:
-    """
-    Return a time as the text that compares rightly with the stored ones, None for None.
-
-    Stored times of one moment differ in how they write the fraction and the offset. The shortest form of it is a
-    prefix of them all: they are equal to it or greater, and those of an earlier moment are less.
-
-    Raises:
-        InputError: *moment* is no ISO 8601 time.
-    """
-    if moment is None:
-        return None
-    try:
-        parsed: datetime = parse_time(moment)
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    return f"{parsed:%Y-%m-%dT%H:%M:%S}" + (f".{parsed.microsecond:06d}".rstrip("0") if parsed.microsecond else "")
-
-
 def expression_of(shape: Shape) -> Expression:
     """Return what gives the SQL for a column of schema v3, or for one that the platform adds, in a file of *shape*."""
 
@@ -105,6 +86,15 @@ def expression_of(shape: Shape) -> Expression:
         return f"coalesce({', '.join(found)})" if len(found) > 1 else (found or ["NULL"])[0]
 
     return expression
+
+
+def metric_of(shape: Shape, name: str) -> Statement:
+    """Return the SQL for the number that a run has under the metric *name*, NULL for anything else, and its values."""
+    column, path = expression_of(shape)("metrics_json"), json_path([safe_text(name)])
+    checked = f"CASE WHEN json_valid({column}) THEN {column} END"
+    # By JSON's own type: a flag comes out of it as 1 or 0.
+    is_number = f"json_type({checked}, ?) IN ('integer', 'real')"
+    return f"CASE WHEN {is_number} THEN json_extract({checked}, ?) END", [path, path]
 
 
 def _attributes(shape: Shape) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -27,6 +27,9 @@ _PASSED = (
     "INSERT INTO journal_writers (writer, seq) VALUES (?, ?) "
     "ON CONFLICT (writer) DO UPDATE SET seq = max(seq, excluded.seq)"
 )
+_UNREAD = "SELECT 1 FROM run_extras WHERE run_id = ? AND unread"
+_READ = "UPDATE run_extras SET unread = 0 WHERE run_id = ? AND unread"
+_UNSUMMED: dict[str, Any] = {"error_summary": None, "output_summary": None}
 _LARGEST = 2**63 - 1
 _complaints = Complaints(logging.getLogger("telemetry.sqlite"))
 
@@ -48,6 +51,7 @@ class _Batch:
         self._stored: dict[str, RunRecord | None] = {}
         self._runs: dict[str, RunRecord] = {}
         self._links: list[CommitLink] = []
+        self._told: set[str] = set()
         self._passed: dict[str, int] = {}
 
     def add(self, line: RunLine) -> None:
@@ -55,9 +59,11 @@ class _Batch:
         if isinstance(line, CommitLink):
             self._runs[line.run_id] = known or placeholder(line.run_id, line.timestamp)
             self._links.append(line)
+        elif isinstance(line, RunRecord):
+            self._runs[line.run_id] = fold(known and self._before(known, line), line)
+            self._told.add(line.run_id)
         else:
-            before = known if known is None or not isinstance(line, RunRecord) else self._before(known, line)
-            self._runs[line.run_id] = fold(before, line)
+            self._runs[line.run_id] = fold(known, line)
         self._pass(line.writer, line.seq)
 
     def _known(self, run_id: str) -> RunRecord | None:
@@ -70,26 +76,32 @@ class _Batch:
         if isinstance(writer, str) and isinstance(seq, int) and 0 < seq <= _LARGEST:
             self._passed[writer] = max(seq, self._passed_by(writer))
 
-    def _before(self, known: RunRecord, line: RunRecord) -> RunRecord:
+    def _before(self, known: RunRecord, line: RunRecord) -> RunRecord | None:
         """
         Return *known* as it was before *line*, as far as the journal has told up to there.
 
-        The sink writes the end of a run before the journal is read up to it. Of two ends the first one in the
-        journal wins, and the one in the row may be the second: it is open until its line was passed.
+        The sink writes a run before the journal is read up to it, and lines of other processes about the same run
+        may stand in between: they are folded as if the row were not that far yet. What it was ahead comes again with
+        its own lines.
         """
-        if line.is_running or known.is_running or line.verdict != known.verdict:
+        if not self._is_ahead(known):
             return known
-        if known.seq is not None and (known.writer, known.seq) == (line.writer, line.seq):
-            return attrs.evolve(known, status="running")  # lines in between may have set what this end has the say in
-        if self._has_passed(known):
-            return known
-        return attrs.evolve(known, status="running", error_summary=None, output_summary=None)
+        if (known.writer, known.seq) == (line.writer, line.seq):
+            return _reopened(known)
+        if self._is_unread(known.run_id) and _comes_first(line, known):
+            return None
+        is_other_kind_of_end = line.verdict != known.verdict and not line.is_running
+        return known if is_other_kind_of_end else attrs.evolve(_reopened(known), **_UNSUMMED)
 
-    def _has_passed(self, known: RunRecord) -> bool:
-        """Whether the journal was read up to the end that *known* tells; an end without a number came first."""
+    def _is_ahead(self, known: RunRecord) -> bool:
+        """Whether *known* tells a line up to which the journal was not read yet; a run without a number is old."""
         if known.writer is None or known.seq is None:
-            return True
-        return known.seq <= self._passed_by(known.writer)
+            return False
+        return known.seq > self._passed_by(known.writer)
+
+    def _is_unread(self, run_id: str) -> bool:
+        """Whether no line of the run was read so far: all that the row tells was written before its turn."""
+        return run_id not in self._told and self._connection.execute(_UNREAD, (run_id,)).fetchone() is not None
 
     def _passed_by(self, writer: str) -> int:
         """Return the number of the last line of *writer* that was passed, 0 when none was."""
@@ -104,9 +116,14 @@ class _Batch:
         for run_id, run in self._runs.items():
             if run != self._stored[run_id]:
                 self._save(run)
+        # Of a run that is read to its end nobody asks any more whether it was read: no second write for each.
+        self._connection.executemany(_READ, ((run_id,) for run_id in self._told if self._is_open(self._runs[run_id])))
         for link in self._links:
             self._link(link)
         self._connection.executemany(_PASSED, self._passed.items())
+
+    def _is_open(self, run: RunRecord) -> bool:
+        return run.is_running or self._is_ahead(run)
 
     def _save(self, run: RunRecord) -> None:
         try:
@@ -122,3 +139,14 @@ class _Batch:
             save_commit(self._connection, link)
         except OverflowError:
             save_commit(self._connection, storable_link(link))
+
+
+def _reopened(known: RunRecord) -> RunRecord:
+    return known if known.is_running else attrs.evolve(known, status="running")
+
+
+def _comes_first(line: RunRecord, known: RunRecord) -> bool:
+    """Whether *line* stands in the journal before the start of the run that *known* tells, if nothing was read yet."""
+    if line.writer != known.writer:
+        return True
+    return known.is_running and (line.seq or 0) < (known.seq or 0)

@@ -13,6 +13,7 @@ from . import migrate
 from .faults import named
 from .opening import Opened
 from .shapes import inspect
+from .transaction import unshared
 
 __all__ = ["ScratchDatabase"]
 
@@ -67,14 +68,8 @@ class ScratchDatabase:
     @contextmanager
     def writing(self, wait_s: float) -> Iterator[Opened]:
         """Lend the connection inside a transaction; *wait_s* is never needed."""
-        with self.reading() as opened:
-            opened.connection.execute("BEGIN")
-            try:
-                yield opened
-                opened.connection.execute("COMMIT")
-            finally:
-                if opened.connection.in_transaction:
-                    opened.connection.execute("ROLLBACK")
+        with self.reading() as opened, unshared(opened):
+            yield opened
 
     def checkpoint(self, wait_s: float) -> bool:
         """Do nothing: there is no WAL."""

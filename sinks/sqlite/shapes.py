@@ -43,7 +43,7 @@ EXTRA_COLUMNS: tuple[str, ...] = (
 """The columns of run_extras beside run_id, in order."""
 
 SCHEMA_TABLES = frozenset(("agent_runs", "run_events", "commits", "schema_migrations"))
-OUR_TABLES = frozenset(("run_extras", "run_commits", "journal_files", "journal_writers"))
+OUR_TABLES = frozenset(("run_extras", "run_commits", "journal_files", "journal_writers", "pruned_runs"))
 _NEEDED = frozenset(("run_id", "agent_name", "start_time", "status"))
 _LATER = frozenset(("git_commit_hash", "website", "item_name", "event_id", "items_skipped", "context_json"))
 
@@ -81,13 +81,15 @@ class Shape:
     """
     What a store looks like from inside.
 
-    `statuses` and `triggers` map each of our words to the one that the file's check lets in. `tokens` are the
-    columns that want a value of their own in each row (`event_id`).
+    `has_marks` says that its run_extras can tell which runs the journal has not told yet. `statuses` and `triggers`
+    map each of our words to the one that the file's check lets in. `tokens` are the columns that want a value of
+    their own in each row (`event_id`).
     """
 
     version: int | None
     tables: frozenset[str]
     has_view: bool
+    has_marks: bool
     columns: Mapping[str, Column]
     is_run_id_unique: bool
     statuses: Mapping[str, str]
@@ -173,6 +175,7 @@ def inspect(connection: sqlite3.Connection) -> Shape:
         version=version_of(connection, tables),
         tables=tables,
         has_view=any(name == "runs" for name, _, _ in made),
+        has_marks=any(name == "run_extras" and "unread" in text for name, _, text in made),
         columns=columns,
         is_run_id_unique="run_id" in unique,
         statuses=_status_words(_allowed("status", sql)),

@@ -13,11 +13,14 @@ from ...plugins.errors import StoreError
 from ...plugins.hookspecs import hookimpl
 from ...plugins.policies import RetryPolicy
 from ...plugins.records import DeliveryReport, RunRecord
-from .backlog import Backlog
-from .connection import Database
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ...plugins.care import StoreCare
+    from ...plugins.records import Record
     from ...plugins.store import RunStore
+    from .backlog import Backlog
 
 __all__ = ["SqliteSink"]
 
@@ -56,8 +59,7 @@ class SqliteSink:
     def telemetry_open(self, context: SinkContext) -> None:
         """Make ready; the file itself is opened with the first run."""
         path = self._path(context)
-        database = Database(path)
-        self._backlog = self._new_backlog(database, context.journal_dir)
+        self._backlog = self._new_backlog(path, context.journal_dir)
         self._backlog.expects_new_store = not _has_lines(context.journal_dir)
         if not (context.is_read_only or self._backlog.expects_new_store):
             is_missing = not path.exists()
@@ -67,10 +69,13 @@ class SqliteSink:
     def _path(self, context: SinkContext) -> Path:
         return self.options.path or context.database_path
 
-    def _new_backlog(self, database: Database, journal_dir: Path | None) -> Backlog:
+    def _new_backlog(self, path: Path, journal_dir: Path | None) -> Backlog:
+        from .backlog import Backlog  # for writers only: readers of the store need none of it
+        from .connection import Database
+
         options = self.options
         return Backlog(
-            database,
+            Database(path),
             journal_dir,
             options.retry,
             wait_s=options.lock_wait_ms / 1000,
@@ -129,6 +134,31 @@ class SqliteSink:
         from .store import SqliteStore
 
         return SqliteStore(self._path(context), context.journal_dir)
+
+    def file_system(self, context: SinkContext) -> tuple[str, bool]:
+        """Return the kind of file system that the database lies on, and whether its WAL can live there."""
+        from .filesystems import can_hold_wal, kind_of
+
+        folder = self._path(context).parent
+        return kind_of(folder), can_hold_wal(folder)
+
+    def read_records(self, context: SinkContext) -> Iterator[Record]:
+        """Yield all that the database tells, whatever its version, and nothing of a journal; see `records_told()`."""
+        from .telling import records_told
+
+        return records_told(self._path(context))
+
+    def count_records(self, context: SinkContext) -> int:
+        """Return how many records `read_records()` yields, or more."""
+        from .telling import count_rows
+
+        return count_rows(self._path(context))
+
+    def open_care(self, context: SinkContext) -> StoreCare:
+        """Return what looks after the store; works also when the sink was never opened."""
+        from .care import SqliteCare
+
+        return SqliteCare(self._path(context), context.journal_dir)
 
 
 def _has_lines(journal_dir: Path | None) -> bool:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ...plugins import Retryable, StoreError
 from ...plugins.complaints import Complaints
-from ..journal import journal_files
+from ..journal import has_journal
 from .answers import Answers, Readable
 from .catch_up import RUNS, CatchUp
 from .caught_up import CaughtUpStore, Progress
@@ -51,7 +51,7 @@ class SqliteStore(CaughtUpStore):
     def _catch_up(self, *passes: str, deadline_s: float | None = None, progress: Progress | None = None) -> bool:
         if self._instead is not None:
             return self._instead._catch_up(*passes, deadline_s=deadline_s, progress=progress)
-        if self._journal_dir is None or not journal_files(self._journal_dir):
+        if self._journal_dir is None or not has_journal(self._journal_dir):
             return True
         try:
             return self._advance(self._journal_dir, passes, deadline_s, progress)
@@ -97,13 +97,13 @@ class SqliteStore(CaughtUpStore):
         try:
             return question(Answers(self._database()))
         except Damaged as error:
-            if self._journal_dir is None or not journal_files(self._journal_dir):
+            if self._journal_dir is None or not has_journal(self._journal_dir):
                 raise  # nothing could take its place
             self._repair(self._journal_dir, error)
             self._catch_up(RUNS)
             return self._ask(question)
         except Retryable as error:
-            raise StoreError(f"{error}; try again") from error
+            raise StoreError(str(error), "try again") from error
 
     def _database(self) -> Readable:
         """Return what answers now: an empty database as long as nothing was recorded, which is no error."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from ...plugins.errors import Refused, Retryable, TelemetryError
 from .faults import NAMED, named
-from .opening import Opened, patiently
+from .opening import Opened
+from .patience import patiently
 from .turns import Turn
 
-__all__ = ["Transaction"]
+__all__ = ["Transaction", "unshared"]
 
 
 class _Lockable(Protocol):
@@ -106,3 +109,15 @@ class Transaction:
             self._database.unlock_file()
         self._database.give_back(self._turn)
         self._opened = self._turn = None
+
+
+@contextmanager
+def unshared(opened: Opened) -> Iterator[Opened]:
+    """Lend a connection inside a transaction where nobody else is that would have to be waited for."""
+    opened.connection.execute("BEGIN")
+    try:
+        yield opened
+        opened.connection.execute("COMMIT")
+    finally:
+        if opened.connection.in_transaction:
+            opened.connection.execute("ROLLBACK")

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ...plugins import RunEvent
 from ..journal import journal_files
-from .cursors import EVENTS, Cursor, find_cursor
+from .cursors import EVENTS, Cursor, find_cursor, unread
 from .event_lines import EventLine, EventReader
 from .opening import Opened
 from .storable import payload_of
@@ -52,7 +52,8 @@ class Unindexed:
 
 def find_unindexed(opened: Opened, journal_dir: Path) -> Unindexed:
     """Return what the store in front of us has not indexed of the journal in *journal_dir*."""
-    found = [find_cursor(opened, file, EVENTS) for file in journal_files(journal_dir)]
+    files = unread(opened, journal_files(journal_dir), EVENTS)
+    found = [find_cursor(opened, file, EVENTS) for file in files]
     return Unindexed([cursor for cursor in found if cursor is not None], _last_id(opened))
 
 

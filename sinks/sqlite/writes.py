@@ -41,7 +41,12 @@ _other_values = attrgetter(*_OTHERS)
 
 _EXTRAS_NAMES = ", ".join(("run_id", *EXTRA_COLUMNS))
 _EXTRAS_MARKS = ", ".join("?" * (len(EXTRA_COLUMNS) + 1))
-_SAVE_EXTRAS = f"INSERT OR REPLACE INTO run_extras ({_EXTRAS_NAMES}) VALUES ({_EXTRAS_MARKS})"
+_SAVE_EXTRAS = (
+    f"INSERT INTO run_extras ({_EXTRAS_NAMES}) VALUES ({_EXTRAS_MARKS}) ON CONFLICT (run_id) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in EXTRA_COLUMNS)
+)
+_SAVE_UNREAD_EXTRAS = f"INSERT OR REPLACE INTO run_extras ({_EXTRAS_NAMES}, unread) VALUES ({_EXTRAS_MARKS}, 1)"
+_MARK_UNREAD = "UPDATE run_extras SET unread = 1 WHERE run_id = ?"
 # Extras that a start wrote and its end says again may be written over without being read.
 _ADD_EXTRAS = (
     f"INSERT INTO run_extras ({_EXTRAS_NAMES}) VALUES ({_EXTRAS_MARKS}) ON CONFLICT (run_id) DO UPDATE SET "
@@ -62,19 +67,34 @@ _NOT_DELIVERED = "UPDATE agent_runs SET api_retry_count = max(coalesce(api_retry
 _IS_READ = "SELECT 1 FROM journal_writers WHERE writer = ? AND seq >= ?"
 
 
-def write_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> None:
+def write_run(connection: sqlite3.Connection, shape: Shape, run: RunRecord, *, is_journaled: bool = False) -> None:
     """
     Put the start or the end of *run* into the store; joins the open transaction, or is one of its own.
 
     One INSERT for a start and one UPDATE for an end where the row is as expected; otherwise what the store knows
     is folded with *run*. Writing the same run again changes nothing.
+
+    Args:
+        is_journaled: whether the journal will tell this run too. The row is marked until it does: a line of another
+            process that stands before it there may not be read yet, and comes first.
     """
-    write = _insert if run.is_running else _end
-    if not (shape.is_plain and write(connection, shape, run)):
-        write_line(connection, shape, run)
+    if not shape.is_plain:
+        is_written = False
+    elif run.is_running:
+        is_written = _insert(connection, shape, run, _SAVE_UNREAD_EXTRAS if is_journaled else _SAVE_EXTRAS)
+    else:
+        is_written = _end(connection, shape, run)
+    if not is_written:
+        write_line(connection, shape, run, is_journaled=is_journaled)
 
 
-def write_line(connection: sqlite3.Connection, shape: Shape, line: RunRecord | MetricsUpdate | DeliveryReport) -> None:
+def write_line(
+    connection: sqlite3.Connection,
+    shape: Shape,
+    line: RunRecord | MetricsUpdate | DeliveryReport,
+    *,
+    is_journaled: bool = False,
+) -> None:
     """
     Fold one *line* about a run into what the store knows of it.
 
@@ -87,6 +107,8 @@ def write_line(connection: sqlite3.Connection, shape: Shape, line: RunRecord | M
     run = fold(known, line)
     if run != known:
         save_run(connection, shape, run)
+    if known is None and is_journaled:
+        connection.execute(_MARK_UNREAD, (run.run_id,))
     connection.execute("RELEASE line")
 
 
@@ -105,7 +127,7 @@ def _note_delivery(connection: sqlite3.Connection, report: DeliveryReport) -> bo
     return connection.execute(_NOT_DELIVERED, (report.attempts, report.run_id)).rowcount > 0
 
 
-def _insert(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> bool:
+def _insert(connection: sqlite3.Connection, shape: Shape, run: RunRecord, save_extras: str) -> bool:
     if run.created_at or run.updated_at or _result_values(run) != _NO_RESULT:
         return False
     names, values = _set_by(run)
@@ -119,7 +141,7 @@ def _insert(connection: sqlite3.Connection, shape: Shape, run: RunRecord) -> boo
     connection.execute("SAVEPOINT line")
     is_written = connection.execute(_start_sql(names), values).rowcount == 1
     if is_written:
-        connection.execute(_SAVE_EXTRAS, (run.run_id, *extras_of(run, shape)))
+        connection.execute(save_extras, (run.run_id, *extras_of(run, shape)))
     connection.execute("RELEASE line")
     return is_written
 

@@ -13,6 +13,7 @@ from telemetry import TelemetryClient
 from telemetry.core.checkup.database import check_database, check_library
 from telemetry.core.checkup.finding import FAULT, LEVELS, NOTE, OK, WARNING
 from telemetry.core.checkup.journal import check_clock, check_journal
+from telemetry.core.checkup.locks import check_file_system, check_locks
 from telemetry.core.checkup.packages import check_name
 from telemetry.core.checkup.places import check_access, check_disk, check_fsync
 from telemetry.plugins import RunRecord
@@ -42,8 +43,8 @@ def test_a_sound_store_has_no_fault(recorded):
     found = findings(recorded)
 
     assert 0 == answer.code
-    areas = "configuration directories disk fsync journal sqlite database schema clock sinks packages"
-    assert set(areas.split()) == found.keys()
+    areas = "configuration directories disk fsync file-system locks journal sqlite database schema clock sinks packages"
+    assert {area.replace("-", " ") for area in areas.split()} == found.keys()
     assert {OK, NOTE} >= {finding["level"] for each in found.values() for finding in each if each[0]["area"] != "disk"}
 
 
@@ -235,16 +236,17 @@ def test_broken_sinks_and_plugins_are_faults(recorded, tmp_path: Path, monkeypat
     from telemetry.plugins.entry_points import PluginEntry
 
     broken = PluginEntry("gone", "telemetry", "no_such_module", "", "acme", "1.0")
+    spare = PluginEntry("spare", "telemetry.sinks", "no_such_module", "Sink", "acme", "1.0")
     shadow = PluginEntry("ndjson", "telemetry.sinks", "json", "loads", "acme", "1.0")
-    found = (*discovery.scanned_entries(), broken, shadow)
+    found = (*discovery.scanned_entries(), broken, spare, shadow)
     monkeypatch.setattr(discovery, "scanned_entries", lambda: found)
     (tmp_path / "telemetry.toml").write_text('[sinks.a]\ntype = "nosuch"\n[sinks.raw]\ntype = "ndjson"\n')
 
     faults = findings(recorded)
 
     assert [FAULT, OK] == [finding["level"] for finding in faults["sinks"]]
-    assert [WARNING, FAULT] == [finding["level"] for finding in faults["plugins"]]
-    assert "no_such_module" in faults["plugins"][1]["evidence"]
+    assert [WARNING, WARNING, FAULT] == [finding["level"] for finding in faults["plugins"]]
+    assert "no_such_module" in faults["plugins"][2]["evidence"]
 
 
 def test_a_store_that_cannot_be_read_is_a_fault(real_bench, tmp_path: Path):
@@ -260,3 +262,67 @@ def test_a_store_that_cannot_be_read_is_a_fault(real_bench, tmp_path: Path):
 def test_levels_have_an_order():
     """From good to bad."""
     assert (OK, NOTE, WARNING, FAULT) == LEVELS
+
+
+def test_locks_that_keep_nobody_out_are_a_warning(tmp_path: Path, monkeypatch):
+    """As on some network mounts: two processes would write at once."""
+    import filelock
+
+    sound = [finding.level for finding in check_locks(tmp_path, ())]
+    monkeypatch.setattr(filelock, "lock_descriptor", lambda descriptor, blocking: True)
+
+    assert ([OK], [WARNING]) == (sound, [finding.level for finding in check_locks(tmp_path, ())])
+
+
+def test_a_frozen_holder_of_a_lock_is_a_warning(tmp_path: Path):
+    """With its file, by which lsof finds the process."""
+    import filelock
+
+    with (tmp_path / ".lock").open("wb") as file:
+        filelock.lock_descriptor(file.fileno(), blocking=False)
+        [finding] = check_locks(tmp_path, (tmp_path / ".lock", tmp_path / "none"))
+
+    assert (WARNING, True) == (finding.level, str(tmp_path / ".lock") in finding.evidence)
+
+
+def test_a_shared_file_system_is_a_note(tmp_path: Path):
+    """The database works there, without what makes it fast."""
+    told = [next(check_file_system(tmp_path, *given)) for given in (("ext4", True), ("nfs4", False), ("", True))]
+
+    assert [OK, NOTE, OK] == [finding.level for finding in told]
+    assert "nfs4" in told[1].what
+    assert "telemetry merge" in told[1].cure
+
+
+def test_a_damaged_database_is_mended(recorded):
+    """--fix builds it anew from the journal, and the runs are all there."""
+    path = recorded.base_dir / "db" / "telemetry.sqlite"
+    before = recorded.run("runs", "--nl").out
+    path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096 * 12)
+    for rest in path.parent.glob("*-*"):
+        rest.unlink()
+
+    found = findings(recorded)["database"][0]
+    answer = recorded.run("doctor", "--fix", "--json")
+
+    assert (FAULT, True, "telemetry rebuild") == (found["level"], found["can_fix"], found["cure"])
+    assert [OK] == [each["level"] for each in json.loads(answer.out) if each["area"] == "database"]
+    assert 0 == answer.code
+    after = recorded.run("runs", "--nl").out
+    old, new = ([json.loads(line)["run_id"] for line in text.splitlines()] for text in (before, after))
+    assert old == new != []
+
+
+@pytest.mark.parametrize(("hours", "level"), [(0.1, OK), (3, WARNING)])
+def test_a_remote_sink_that_lags_is_a_warning(recorded, monkeypatch, hours: float, level: str):
+    """Records that wait for hours, though nothing is known to hold them up: no process delivers."""
+    from telemetry.core.cli.commands.sinks import SinkRow
+
+    oldest = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    row = SinkRow("hq", "api", "here", pending=7, oldest=oldest, dead=0)
+    monkeypatch.setattr("telemetry.core.cli.commands.doctor.sink_rows", lambda desk: [row])
+
+    [finding] = findings(recorded)["sinks"]
+
+    assert level == finding["level"]
+    assert (level == WARNING) == ("7 records to deliver, the oldest for 3 h" in finding["what"])

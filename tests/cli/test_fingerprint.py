@@ -67,6 +67,16 @@ def test_place_is_our_own_code_without_the_line():
     assert fingerprint_of(here) == fingerprint_of(there)
 
 
+@pytest.mark.parametrize(
+    "end", ["", "\n", '\nSyntaxError: bad\n  File "x.py", line 9\n', '\nE: see ", line 4, in no frame']
+)
+def test_what_stands_behind_the_last_frame_changes_no_place(end: str):
+    """The message of an error may look like a frame."""
+    trace = 'Traceback:\n  File "/srv/a/agent.py", line 3, in fetch' + end
+
+    assert "fetch (agent.py)" == fingerprint_of(failed("E: x", attributes={"traceback": trace})).place
+
+
 def test_place_of_a_library_alone_is_told():
     """Where no frame is ours the last one of all is better than none."""
     trace = '  File "C:\\py\\Lib\\json.py", line 3, in loads\n'

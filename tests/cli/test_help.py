@@ -10,10 +10,14 @@ from pathlib import Path
 
 import click
 import pytest
+from old_stores import build_store
 
-from telemetry import TelemetryClient
+from telemetry import TelemetryClient, TelemetryConfig
+from telemetry.core.care import Care
 from telemetry.core.cli.group import COMMANDS
 from telemetry.core.cli.main import cli
+
+pytestmark = pytest.mark.once
 
 _SHELL = set("|<>$&;")
 
@@ -60,7 +64,10 @@ def test_help_prints_its_examples(command, capsys, bench, name: str):
     assert out.rstrip().endswith(ALL[name].examples[-1][1])
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name not in ("completion", "config init", "exec", "export")])
+_NO_LISTS = ("completion", "config init", "exec", "export", "new-sink")
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in _NO_LISTS])
 def test_every_answer_can_be_json(name: str):
     """--json everywhere but where the answer is a script, a file, or not ours."""
     if name in ("outbox flush", "outbox retry"):
@@ -84,11 +91,24 @@ def desk_folder(tmp_path_factory) -> Path:
     )
     environment = {**os.environ, "TELEMETRY_BASE_DIR": str(folder / "base")}
     subprocess.run([sys.executable, "-P", "-c", _RECORD], env=environment, check=True, timeout=60)
+    for place in (folder / "base" / "backups" / "sunday", folder / "monday"):
+        Care(TelemetryConfig.load(base_dir=folder / "base")).backup(place)
+    _add_other_stores(folder)
     return folder
 
 
+def _add_other_stores(folder: Path) -> None:
+    (folder / "all").mkdir(mode=0o700)
+    for name in ("usb/agent-metrics", "ci-1", "ci-2"):
+        shutil.copytree(folder / "base", folder / name)
+    build_store(folder / "old-metrics" / "db" / "telemetry.sqlite", "v2")
+    build_store(folder / "old.sqlite", "v7 by id")
+    shutil.copy(next((folder / "base" / "raw").glob("*.ndjson")), folder / "events.ndjson")
+
+
 _RECORD = """
-from telemetry import TelemetryClient
+from telemetry import TelemetryClient, TelemetryConfig
+from telemetry.core.care import Care
 with TelemetryClient() as client:
     for agent, tail in (("nightly", "1a2b3c4d"), ("nightly", "5e6f7a8b")):
         run_id = client.start_run(agent, "import", run_id=f"20261124T192500Z-{agent}-{tail}")
@@ -115,6 +135,8 @@ def test_example_works(example: str, in_folder: Path, real_bench, monkeypatch):
     monkeypatch.setenv("TELEMETRY_BASE_DIR", str(in_folder / "base"))
     if "outbox" in example:
         monkeypatch.setenv("TELEMETRY_CONFIG", str(in_folder / "telemetry.hq.toml"))
+    if "--raw" in example:
+        pytest.importorskip("duckdb", reason="DuckDB is installed in the tox environment `coverage`")
     if "-f" in shlex.split(example):
         _interrupt_sleep(monkeypatch)
 
@@ -172,6 +194,11 @@ def test_completion_knows_commands_options_agents_and_runs(command, in_folder: P
     assert "--failed" in complete(command, "runs", "--fa")
     assert ["nightly"] == complete(command, "runs", "--agent", "n")
     assert {"1a2b3c4d", "5e6f7a8b"} <= set(complete(command, "show", ""))
+    assert ["20261124T192500Z-nightly-1a2b3c4d"] == complete(command, "show", "20261124T192500Z-nightly-1")
+    assert ["cost_usd"] == complete(command, "plot", "co")
+    assert ["tokens_in"] == complete(command, "stats", "--metric", "tok")
+    hq = str(in_folder / "telemetry.hq.toml")
+    assert ["hq"] == complete(command, "outbox", "dead", "", TELEMETRY_CONFIG=hq)
 
 
 def test_completion_without_a_store_offers_nothing(command, tmp_path: Path):

@@ -1,53 +1,44 @@
 """Prove that `outbox`, `sinks` and `doctor` tell what remote sinks have not delivered, and help to deliver it."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+import time
 from pathlib import Path
 
 import pytest
+from loopback import Handler, Loopback
 
 from telemetry import TelemetryClient
 
 
-class Api:
-    """A metrics API on the loopback, that answers as it is told."""
+class Api(Loopback):
+    """A metrics API that answers 200, or as it is told, and 500 to the agents that it cannot digest."""
+
+    success = (200, b"", {})
 
     def __init__(self) -> None:
         """Answer 200 at first."""
+        super().__init__(always=self.judge)
         self.status = 200
-        self.bodies: list[dict] = []
-        api = self
+        self.indigestible = "nobody"
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if api.status == 200:
-                    api.bodies.append(body)
-                self.send_response(api.status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+    def judge(self, handler: Handler) -> None:
+        """Take the run or refuse it."""
+        status = 500 if json.loads(handler.post.body)["agent_name"] == self.indigestible else self.status
+        (self.take if status == 200 else self.say(status))(handler)
 
-            def log_message(self, *args) -> None:
-                """Say nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    def close(self) -> None:
-        """Stop answering."""
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+    @property
+    def bodies(self) -> list[dict]:
+        """What was taken."""
+        return [json.loads(post.body) for post in self.taken]
 
 
 @pytest.fixture
 def api():
     """Return an API that listens."""
     served = Api()
+    served.start()
     yield served
-    served.close()
+    served.stop()
 
 
 @pytest.fixture
@@ -55,7 +46,7 @@ def bench(real_bench, api, tmp_path: Path):
     """Return a bench whose set-up posts to the API as the sink `hq`."""
     (tmp_path / "telemetry.toml").write_text(
         '[sinks.raw]\ntype = "ndjson"\n[sinks.db]\ntype = "sqlite"\n[sinks.hq]\ntype = "api"\ntoken = "t0ken"\n'
-        f'url = "http://127.0.0.1:{api.server.server_port}/v1"\nretry = {{ delays_s = [0.01] }}\n'
+        f'url = "{api.origin}/v1"\nretry = {{ delays_s = [0.01] }}\n'
     )
     return real_bench
 
@@ -113,6 +104,7 @@ def test_dead_letters_are_listed_and_tried_again(bench, api):
 
     [letter] = json.loads(bench.run("outbox", "dead", "--json").out)
     shown = bench.show("outbox", "dead", "hq").out
+    left = bench.run("outbox", "flush").out
     doctor = bench.run("doctor").out
     unknown = bench.run("outbox", "retry", "hq", "--key", "zzz")
     api.status = 200
@@ -122,10 +114,55 @@ def test_dead_letters_are_listed_and_tried_again(bench, api):
     assert (run_id, "hq", True) == (letter["record"]["run_id"], letter["sink"], "422" in letter["reason"])
     assert run_id[-8:] in shown
     assert "hq gave up 1 record" in doctor
+    assert "hq: all delivered, but for 1 dead letter: telemetry outbox dead hq\n" == left
+    assert "Nothing was given up." in bench.show("outbox", "dead").err
     assert 3 == unknown.code
     assert (0, "1 record of hq queued again\n") == (again.code, again.out)
     assert (0, [run_id]) == (flushed.code, [body["run_id"] for body in api.bodies])
     assert (0, 0) == (status(bench)["pending"], status(bench)["dead"])
+
+
+def record_until_one_is_aside(bench, agent: str) -> str:
+    """Record a run of *agent* and others beside it, until the first one has failed often enough."""
+    with TelemetryClient() as client:
+        run_id = client.start_run(agent)
+        client.end_run(run_id, "success")
+        end = time.monotonic() + 60
+        while client.status()["sinks"]["hq"]["aside"] == 0:
+            assert time.monotonic() < end
+            with client.track_run("agent"):
+                pass
+            client.flush(0.05)
+        client.flush(5)
+    return run_id
+
+
+def test_what_fails_while_others_are_taken_is_listed_and_tried_again(bench, api):
+    """It is no dead letter, it holds up nobody, every place tells of it, and it comes with --retry at once."""
+    api.indigestible = "heavy"
+    run_id = record_until_one_is_aside(bench, "heavy")
+
+    [letter] = json.loads(bench.run("outbox", "dead", "--aside", "--json").out)
+    shown = bench.show("outbox", "dead", "--aside", "hq").out
+    dead = json.loads(bench.run("outbox", "dead", "--json").out)
+    left = bench.run("outbox", "flush")
+    sinks = {row["sink"]: row for row in json.loads(bench.run("sinks", "--json").out)}
+    doctor = bench.run("doctor").out
+    found = status(bench)
+    api.indigestible = "nobody"
+    again = bench.run("outbox", "retry", "hq", "--key", letter["key"][:6])
+    flushed = bench.run("outbox", "flush")
+
+    assert (run_id, True, []) == (letter["record"]["run_id"], "500" in letter["reason"], dead)
+    assert letter["when"] < letter["again_at"]
+    assert run_id[-8:] in shown
+    assert "hq: all delivered, but for 1 that will be tried later: telemetry outbox dead hq --aside\n" == left.out
+    assert ("behind", 1) == (sinks["hq"]["state"], sinks["hq"]["aside"])
+    assert "hq took others, but not 1 record" in doctor
+    assert (0, 1, 0) == (found["pending"], found["aside"], found["dead"])
+    assert ("1 record of hq queued again\n", 0) == (again.out, flushed.code)
+    assert run_id in [body["run_id"] for body in api.bodies]
+    assert "Nothing is aside." in bench.show("outbox", "dead", "--aside").err
 
 
 def test_all_dead_letters_can_be_tried_again_at_once(bench, api):

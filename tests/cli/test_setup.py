@@ -73,6 +73,21 @@ def test_check_of_a_sound_configuration_is_one_line(configured, real_bench):
     assert answer.out.endswith("telemetry.toml: no fault, 1 sink: raw\n")
 
 
+def test_check_warns_of_what_is_probably_not_meant_so(configured):
+    """The exit code stays 0: it may work elsewhere, or later. `doctor` warns of it as well."""
+    bench = configured('[sinks.hq]\ntype = "api"\nurl = "http://127.0.0.1:9/"\nca = "/nowhere/ca.pem"\n')
+    told = "ca is '/nowhere/ca.pem', which is no file that can be read here"
+
+    answer = bench.run("config", "check")
+    [warning] = json.loads(bench.run("config", "check", "--json").out)["warnings"]
+    findings = json.loads(bench.run("doctor", "--json").out)
+
+    assert (0, True) == (answer.code, "no fault, 1 sink: hq" in answer.out)
+    assert f"warning: {warning}\n" == answer.err
+    assert told in warning
+    assert [("configuration", "warning")] == [(f["area"], f["level"]) for f in findings if told in f["what"]]
+
+
 def test_check_without_a_file_says_so(real_bench):
     """Environment and defaults are a configuration too."""
     answer = real_bench.run("config", "check")
@@ -172,11 +187,12 @@ def test_no_sink_at_all_is_said(configured, monkeypatch):
 
 
 def test_plugins_tell_which_are_used(configured):
-    """Ours are there; those that no sink is of are not loaded."""
+    """Ours are there and can be used; told is which of them a sink is of."""
     rows = json.loads(configured('[sinks.raw]\ntype = "ndjson"\n').run("plugins", "--json").out)
 
-    states = {row["name"]: row["state"] for row in rows if row["kind"] == "sink"}
-    assert {"ndjson": "loaded", "sqlite": "unused", "api": "unused", "memory": "unused"}.items() <= states.items()
+    told = {row["name"]: (row["state"], row["used"], row["contract"]) for row in rows if row["kind"] == "sink"}
+    assert ("ok", True, 1) == told["ndjson"]
+    assert [("ok", False, 1)] * 3 == [told[name] for name in ("sqlite", "api", "memory")]
 
 
 _ENTRY = {"group": "telemetry.sinks", "module": "json", "attribute": "loads", "distribution": "acme", "version": "1.0"}
@@ -197,8 +213,13 @@ def installed(monkeypatch):
     return install
 
 
-def test_strangers_plugins_are_told_apart(configured, installed, monkeypatch):
-    """Broken, refused, shadowed by one of ours, or loaded."""
+def test_strangers_plugins_are_told_apart(configured, installed, monkeypatch, tmp_path):
+    """Broken, blocked, shadowed by one of ours, written for a later contract, or fine."""
+    (tmp_path / "acme_later.py").write_text("class Sink:\n    contract = 9\n", "utf-8")
+    (tmp_path / "acme_bursting.py").write_text("raise ZeroDivisionError('at import')\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(name="later", module="acme_later", attribute="Sink")
+    installed(name="bursting", module="acme_bursting", attribute="Sink")
     installed(name="odd")
     installed(name="ndjson")
     installed(name="hooks", group="telemetry", module="string", attribute="")
@@ -210,10 +231,12 @@ def test_strangers_plugins_are_told_apart(configured, installed, monkeypatch):
     rows = json.loads(bench.run("plugins", "--json").out)
 
     strangers = {row["name"]: (row["state"], row["detail"]) for row in rows if row["distribution"].startswith("acme")}
-    assert {"odd": "broken", "ndjson": "shadowed", "hooks": "loaded", "gone": "broken", "banned": "refused"} == {
-        name: state for name, (state, _) in strangers.items()
-    }
-    assert "no_such_module" in strangers["gone"][1]
+    expected = {"odd": "broken", "ndjson": "shadowed", "hooks": "ok", "gone": "import error", "banned": "blocked"}
+    expected |= {"later": "contract too old", "bursting": "import error"}
+    assert expected == {name: state for name, (state, _) in strangers.items()}
+    assert "ModuleNotFoundError: No module named 'no_such_module'" == strangers["gone"][1]
+    assert "ZeroDivisionError: at import" == strangers["bursting"][1]
+    assert "needs contract 9, and this is contract 1" in strangers["later"][1]
     assert "TELEMETRY_DISABLE_PLUGINS" in strangers["banned"][1]
     assert "acme 1.0" in bench.show("plugins").out
 
@@ -273,7 +296,7 @@ def test_a_forbidden_sink_type_is_told_as_such(real_bench, installed, monkeypatc
 
     rows = {row["name"]: row for row in json.loads(real_bench.run("plugins", "--json").out)}
 
-    assert "refused" == rows["odd"]["state"]
+    assert "blocked" == rows["odd"]["state"]
     assert "TELEMETRY_LOAD_PLUGINS" in rows["odd"]["detail"]
 
 

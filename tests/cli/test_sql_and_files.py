@@ -14,7 +14,17 @@ import pytest
 from telemetry import TelemetryClient
 from telemetry.plugins import decode_lines
 
-_ENTRY = "from telemetry.core.cli.main import main; main()"
+# Tells when the database is about to be asked: ^C before that is another story.
+_TELLING = """
+from telemetry.core.cli.commands import query
+from telemetry.core.cli.main import main
+opened = query.read_only_database
+def told(path):
+    print("asking", flush=True)
+    return opened(path)
+query.read_only_database = told
+main()
+"""
 
 
 @pytest.fixture
@@ -87,6 +97,13 @@ def test_query_shows_a_table_on_a_terminal(recorded):
     assert ["job_type  output_summary", "job 0     one", "job 1     two lines", "job 2     one"] == shown.splitlines()
 
 
+def test_numbers_of_a_query_line_up_at_their_last_digit(recorded):
+    """As in every other table."""
+    shown = recorded.show("query", "SELECT 'a' AS name, 7 AS n, 0.5 AS x UNION ALL SELECT 'b', 1234, NULL").out
+
+    assert ["name     n    x", "a        7  0.5", "b     1234"] == shown.splitlines()
+
+
 def test_query_of_nothing_recorded(real_bench):
     """There is no file to ask yet."""
     answer = real_bench.run("query", "SELECT 1")
@@ -120,12 +137,13 @@ def test_query_is_interrupted_by_the_keyboard(recorded):
 
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", _ENTRY, "query", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-c", _TELLING, "query", sql], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    time.sleep(1.5)
+    assert "asking\n" == process.stdout.readline()
+    time.sleep(0.5)
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
     assert (130, "", "") == (process.returncode, out, err)
 

@@ -64,14 +64,16 @@ def test_latest_of_a_large_file_reads_its_end(journal: Journal):
     journal.write("20261124", *range(30_000))
 
     follower = Follower(journal.folder)
-    began = time.perf_counter()
+    began = time.thread_time()  # what others do on the machine does not count
     found = numbers(follower.latest(5))
-    taken_s = time.perf_counter() - began
+    end_s = time.thread_time() - began
+    began = time.thread_time()
     rare = numbers(Follower(journal.folder).latest(3, lambda record: record.payload % 9_000 == 0))
+    whole_s = time.thread_time() - began
 
     assert [29_995, 29_996, 29_997, 29_998, 29_999] == found
     assert [9_000, 18_000, 27_000] == rare
-    assert taken_s < 1.0
+    assert end_s * 5 < whole_s
 
 
 def test_added_records_come_once_and_in_order(journal: Journal):
@@ -259,7 +261,7 @@ def test_tail_follows_other_processes_until_interrupted(tmp_path: Path, monkeypa
     subprocess.run([sys.executable, "-P", "-c", writer], check=True, timeout=60)
     others = [json.loads(tail.stdout.readline()) for _ in range(3)]
     tail.send_signal(signal.SIGINT)
-    _, faults = tail.communicate(timeout=30)
+    _, faults = tail.communicate(timeout=60)
 
     assert [1, 2, 3] == [first["payload"], late["payload"], others[1]["payload"]]
     assert ["running", "success"] == [others[0]["status"], others[2]["status"]]

@@ -12,6 +12,7 @@ from telemetry.core.cli.words import (
     number_text,
     percent_text,
     plural,
+    share_text,
     short_id,
     size_text,
     value_text,
@@ -112,6 +113,15 @@ def test_percents_never_round_to_nothing_or_all(share, text: str):
 def test_sizes_have_the_unit_that_fits(size, text: str):
     """Two figures, decimal units."""
     assert text == size_text(size)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "text"),
+    [(0, 0, "0/0 B"), (7, 812, "  7/812 B"), (400_000, 23e6, " 0.4/23.0 MB"), (23e6, 23e6, "23.0/23.0 MB")],
+)
+def test_what_is_done_of_a_size_has_the_unit_of_the_whole(done, total, text: str):
+    """And its width, so that a bar's line does not jump."""
+    assert text == share_text(done, total)
 
 
 def test_short_ids_are_what_show_accepts():

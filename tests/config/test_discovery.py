@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.core.config import SinkSpec, TelemetryConfig, resolve_sink
-from telemetry.core.config.checking import faults_of
+from telemetry.core.config.checking import check
+from telemetry.core.wiring import build_sinks
 from telemetry.plugins import PluginError, discovery, entry_points
 from telemetry.plugins.discovery import (
     PluginEntry,
@@ -97,7 +98,7 @@ def test_built_in_types_come_by_the_same_door():
     """Our sinks are found as entry points of our own distribution."""
     ours = [entry for entry in installed_sink_types() if entry.distribution == "local-telemetry"]
 
-    assert ["api", "memory", "ndjson", "sqlite"] == [entry.name for entry in ours]
+    assert {"api", "memory", "ndjson", "postgres", "sqlite"} <= {entry.name for entry in ours}
     assert {metadata.version("local-telemetry")} == {entry.version for entry in ours}
 
 
@@ -110,7 +111,7 @@ def test_folders_say_what_importlib_says(install):
     assert dict(entry_points._from_metadata()) == folders
     everything = {
         (point.name, point.group, point.module, point.attr or "")
-        for group in ("telemetry.sinks", "telemetry")
+        for group in ("telemetry.sinks", "telemetry", "telemetry.engines")
         for point in metadata.entry_points(group=group)
     }
     found = {(e.name, e.group, e.module, e.attribute) for e in entry_points.scanned_entries()}
@@ -229,15 +230,31 @@ def test_import_that_fails(text, attribute, reason, install, module):
     assert type(raised.value.__cause__).__name__ == reason.partition(":")[0]
 
 
-def test_other_errors_of_a_module_pass(install, module):
-    """What nobody can name goes up to the guard of the bus; the check of the configuration shows it."""
-    install("stranger", f"strange = {module('1 / 0')}:Sink")
+def test_other_errors_of_a_module_are_told_with_their_place(install, module):
+    """What nobody can name passes here; who builds from a configuration names type, distribution and error."""
+    name = module("1 / 0")
+    install("stranger", f"strange = {name}:Sink")
     config = TelemetryConfig(sinks={"x": {"type": "strange"}})
 
     with pytest.raises(ZeroDivisionError):
         load_sink_type("strange")
-    expected = "sinks.x.type is 'strange' (in argument); importing it raised ZeroDivisionError: division by zero"
-    assert (expected,) == faults_of(config)
+    expected = (
+        f"sinks.x.type is 'strange' (in argument); importing the sink type 'strange' of stranger 1.2 ({name}:Sink) "
+        "raised ZeroDivisionError: division by zero"
+    )
+    assert (expected,) == check(config).faults
+    assert ({}, [expected]) == build_sinks(config)
+
+
+def test_errors_of_a_constructor_are_told_with_their_place(install, module):
+    """So is what the class raises when it is built."""
+    name = module("class Sink:\n    def __init__(self):\n        raise OSError('no such port')\n")
+    install("stranger", f"strange = {name}:Sink")
+
+    sinks, faults = build_sinks(TelemetryConfig(sinks={"x": {"type": "strange"}}))
+
+    told = f"building the sink type 'strange' of stranger 1.2 ({name}:Sink) raised OSError: no such port"
+    assert ({}, [f"sinks.x.type is 'strange' (in argument); {told}"]) == (sinks, faults)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +316,7 @@ def test_two_plugins_of_one_name(install, module, caplog):
         f"two plugins have one name: 'strange' of ant 1.2 ({name}:StrangeSink) is used, "
         f"and not 'strange' of zebra 1.2 ({name}:Bare)" == record.getMessage()
     )
-    assert "local-telemetry" == discovery._sink_entry("ndjson").distribution
+    assert "local-telemetry" == discovery.sink_entry("ndjson").distribution
 
 
 @pytest.mark.parametrize(
@@ -353,12 +370,46 @@ def test_check_goes_down_to_the_options(install, module, tmp_path):
         "nope = 1\nskip_validation = true\n[sinks.a]\ntype = 'strange'\nsize = '1'\n[sinks.b]\ntype = 'strnge'\n"
     )
 
-    top, options, kind = faults_of(TelemetryConfig.load(path))
+    top, options, kind = check(TelemetryConfig.load(path)).faults
 
     assert f"nope is no known setting (in {path}:1)" == top
     assert f"sinks.a.size is '1' (in {path}:3); wanted a whole number" == options
     assert kind.startswith(f"sinks.b.type is 'strnge' (in {path}:6); No sink type 'strnge' is installed. Installed: ")
     assert kind.endswith("did you mean 'strange'?")
+
+
+CHECKING = """
+from telemetry.plugins import ConfigError
+
+
+class StrangeSink:
+    contract = 1
+
+    @staticmethod
+    def check_options(options):
+        {check}
+"""
+ANSWERS = {
+    "return ['odd']": ((), ("odd",)),
+    "raise ConfigError('all wrong', ('one', 'two'))": (("one", "two"), ()),
+    "raise ConfigError('wrong')": (("wrong",), ()),
+    "return 1 / 0": (("check_options() raised ZeroDivisionError: division by zero",), ()),
+    "return None": (("check_options() raised TypeError: 'NoneType' object is not iterable",), ()),
+    "raise SystemExit(3)": (("check_options() raised SystemExit: 3",), ()),
+}
+
+
+@pytest.mark.parametrize(("answer", "found"), ANSWERS.items())
+def test_check_asks_the_class_of_a_sink(install, module, tmp_path, answer, found):
+    """It may know what no type of an option can say; whatever its code does, the check goes on."""
+    install("stranger", f"strange = {module(CHECKING.format(check=answer))}:StrangeSink")
+    path = tmp_path / "telemetry.toml"
+    path.write_text("[sinks.a]\ntype = 'strange'\n")
+
+    checked = check(TelemetryConfig.load(path))
+
+    place = f"sinks.a (in {path}:1): "
+    assert tuple(tuple(f"{place}{text}" for text in texts) for texts in found) == (checked.faults, checked.warnings)
 
 
 class TestResolve:
@@ -370,7 +421,7 @@ class TestResolve:
 
         resolved, faults = resolve_sink(SinkSpec("x", "strange", {"size": 5, "sise": 1}, "here"))
 
-        expected = "sinks.x.sise is no known option (in here); did you mean 'size'?; known are size"
+        expected = "sinks.x.sise is no known option (in here); did you mean 'size'? Known are size"
         assert (expected,) == faults
         assert 5 == resolved.build().options.size
 

@@ -138,7 +138,7 @@ def test_faults_of_arguments_come_all_at_once():
         "api_token is *** (in argument); wanted text",
         "test_mode is 'mok' (in argument); wanted 'mock' or 'live'",
         "redact.enabled is 'no' (in argument); wanted true or false",
-        "redact.key is no known option (in argument); did you mean 'keys'?; known are enabled, keys, patterns",
+        "redact.key is no known option (in argument); did you mean 'keys'? Known are enabled, keys, patterns",
         "sinks.a.type is 5 (in argument); wanted the name of an installed sink type",
         r"database_path is '\x00' (in argument); wanted a path, neither empty nor with a NUL in it",
     } == set(raised.value.faults)

@@ -174,6 +174,25 @@ def test_no_error_of_options_shows_a_token(values):
     assert "1234567" not in text
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://me:{}@x/y", "https://me:a@{}@x", "https://me:a/{}@x", "https://{}@x", "me:{}@x:80", "//me:{}@x"),
+        *("https:me:{}@x", "ftp:/me:{}@x", "host=x password={} user=me", "password={}", "https://x/#token={}"),
+        *("https://x/?a=1&api_key={}", "https://x/?api_key={}&a=1"),
+    ],
+)
+def test_no_way_to_write_a_password_is_quoted(url):
+    """Nor one that is no URL, which is why it is quoted."""
+    assert TOKEN not in shown("url", url.format(TOKEN))
+
+
+@pytest.mark.parametrize("text", ["https://x:8080/users/@me", "https://x/@me", "C:/y@z", "16:00", "a: b", "x@y.org"])
+def test_what_holds_no_password_is_shown_whole(text):
+    """An address would help nobody who cannot read it."""
+    assert repr(text) == shown("url", text)
+
+
 def test_error_of_options_brings_no_cause():
     """An error whose cause is the converter's would show the value in the traceback."""
     with pytest.raises(ConfigError) as raised:

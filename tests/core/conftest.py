@@ -143,7 +143,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 def until() -> Callable[..., bool]:
     """Return what waits until a claim comes true, and tells whether it did."""
 
-    def waited(claim: Callable[[], bool], limit_s: float = 10.0) -> bool:
+    def waited(claim: Callable[[], bool], limit_s: float = 60.0) -> bool:
         end = time.monotonic() + limit_s
         while not (is_true := claim()) and time.monotonic() < end:
             time.sleep(0.002)
@@ -156,7 +156,7 @@ def until() -> Callable[..., bool]:
 def no_new_threads() -> Iterator[None]:
     """Check that the test leaves no thread of ours behind."""
     yield
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while (ours := _our_threads()) and time.monotonic() < end:
         time.sleep(0.01)
     assert [] == ours

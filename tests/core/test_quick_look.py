@@ -178,7 +178,18 @@ def test_memory_is_bounded(look: QuickLook) -> None:
     [
         *("sk-", "sk_live_", "rk_test_", "ghp_", "github_pat_", "glpat-", "xoxb-", "AKIA", "ASIA", "AIza", "ya29."),
         *("hf_", "npm_", "pypi-", "gsk_", "xai-", "pplx-", "hvs.", "SG.", "eyJ", "-----BEGIN PRIVATE KEY", "Bearer "),
-        *("Basic ", "https://", "password", "api_key", "Cookie: ", "credential", "jwt", "otp", "passcode"),
+        *(
+            "Basic ",
+            "https://user@",
+            "hooks.slack.com",
+            "password",
+            "api_key",
+            "Cookie: ",
+            "credential",
+            "jwt",
+            "otp",
+            "passcode",
+        ),
     ],
 )
 def test_each_shape_is_suspicious(start: str) -> None:

@@ -10,6 +10,8 @@ import pytest
 from telemetry.core.secret_names import is_secret_name
 from telemetry.core.secret_texts import without_secrets
 
+pytestmark = pytest.mark.once
+
 _STRIDE = 4  # each fourth file, so that the test takes two seconds; docs/explanation has the numbers for all
 _SKIPPED = {"site-packages", "test", "tests", "idle_test", "lib2to3", "__pycache__"}
 

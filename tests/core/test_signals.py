@@ -8,7 +8,7 @@ import pytest
 
 from telemetry import TelemetryClient, hookimpl
 from telemetry.core.shield import attempt
-from telemetry.core.signals import is_agents_own
+from telemetry.plugins.signals import is_agents_own
 from telemetry.sinks.memory import MemorySink
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="signals of users are POSIX")
@@ -123,3 +123,39 @@ def test_callers_frame_as_a_local_is_no_handler():
 
     assert isinstance(failure, ValueError)
     assert not is_agents_own(failure)
+
+
+class Reopened(MemorySink):
+    """A sink that gets a signal while it is opened, and one with the record of the first."""
+
+    @hookimpl
+    def telemetry_open(self, context):
+        """Be interrupted when it is opened again."""
+        if self.runs:
+            signal.raise_signal(signal.SIGUSR1)
+
+    @hookimpl
+    def telemetry_event_logged(self, event):
+        """Keep it; be interrupted by the one that the handler logged."""
+        super().telemetry_event_logged(event)
+        if event.event_type == "first":
+            signal.raise_signal(signal.SIGUSR1)
+
+
+def test_a_handler_that_closes_while_a_record_opens_the_sinks_again_costs_no_record(handle, build):
+    """The record that comes after close() opens them; what a handler closes behind its back opens for it once more."""
+    kept = Reopened()
+    client = build(kept=kept)
+    run_id = client.start_run("crawler")
+    client.close()
+    signals = []
+
+    def log_first_then_close(number, frame):
+        signals.append(number)
+        client.log_event(run_id, "first") if len(signals) == 1 else client.close()
+
+    handle(log_first_then_close)
+    client.log_event(run_id, "page")
+
+    assert 2 == len(signals)
+    assert ["first", "page"] == [event.event_type for event in kept.events]

@@ -6,30 +6,22 @@ import itertools
 import json
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import define, evolve, field, frozen
+from loopback import Loopback, Post, lent
 
 from telemetry.plugins import RunRecord, SinkContext, encode_line
+from telemetry.sinks.delivery.places import Places
 from telemetry.sinks.journal import Journal
-
-Act = Callable[["Handler"], None]
 
 
 @frozen
-class Request:
-    """What a client sent."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
-    at: float
+class Request(Post):
+    """A run that was posted."""
 
     @property
     def key(self) -> str:
@@ -40,133 +32,22 @@ class Request:
         return json.loads(self.body)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Note the request, then do what the script says."""
+class Api(Loopback):
+    """A metrics API."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_POST(self) -> None:
-        size = int(self.headers["Content-Length"])
-        body = self.rfile.read(size)
-        if len(body) < size:
-            self.close_connection = True  # killed while it sent
-            return
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path, headers, body, time.monotonic())
-        self.server.api.seen(request)(self)
-
-    def log_message(self, *args: object) -> None:
-        """Keep quiet."""
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-class Server(ThreadingHTTPServer):
-    """One thread a connection, so that one that hangs holds up no other."""
-
-    daemon_threads = True
-    request_queue_size = 100
-
-    def handle_error(self, *args: object) -> None:
-        """A client that went away is what the tests are about."""
-
-
-@define(eq=False)
-class Api:
-    """
-    A metrics API on 127.0.0.1.
-
-    Attributes:
-        script: acts for the next requests, one each.
-        always: what is done when the script is through.
-        requests: what was received, in order.
-        taken: the bodies that were answered with 2xx.
-    """
-
-    server: Server | None = None
-    port: int = 0
-    script: list[Act] = field(factory=list)
-    always: Act | None = None
-    requests: list[Request] = field(factory=list)
-    taken: list[Request] = field(factory=list)
-    released: threading.Event = field(factory=threading.Event)
-    _turn: Any = field(factory=threading.Condition)
+    success = (201, b'{"ok": true}', {})
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1/records"
+        return f"{self.origin}/v1/records"
+
+    def understood(self, post: Post) -> Request:
+        return Request(post.path, post.headers, post.body, post.at)
 
     @property
     def runs(self) -> list[str]:
         """The run ids that were taken, in order, repetitions included."""
         return [request.run["run_id"] for request in self.taken]
-
-    def start(self) -> None:
-        self.server = Server(("127.0.0.1", self.port), Handler)
-        self.server.api = self
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-
-    def stop(self) -> None:
-        self.released.set()
-        if self.server is not None:
-            self.server.shutdown()
-            self.server.server_close()
-            self.server = None
-
-    def seen(self, request: Request) -> Act:
-        with self._turn:
-            self.requests.append(request)
-            act = self.script.pop(0) if self.script else self.always or self.take
-            self._turn.notify_all()
-        return lambda handler: self._do(act, handler, request)
-
-    def _do(self, act: Act, handler: Handler, request: Request) -> None:
-        if act == self.take:
-            with self._turn:
-                self.taken.append(request)
-                self._turn.notify_all()
-        act(handler)
-
-    def wait(self, is_so: Callable[[], bool], timeout_s: float = 15.0) -> None:
-        """Wait until *is_so*, asked after each request."""
-        with self._turn:
-            assert self._turn.wait_for(is_so, timeout_s), f"{len(self.requests)} requests, {len(self.taken)} taken"
-
-    # -- what it can do
-
-    def take(self, handler: Handler) -> None:
-        handler.answer(201, b'{"ok": true}')
-
-    def say(self, status: int, body: bytes = b"", **headers: str) -> Act:
-        return lambda handler: handler.answer(status, body, **headers)
-
-    def hang(self, handler: Handler) -> None:
-        handler.close_connection = True
-        self.released.wait(30)
-
-    def reset(self, handler: Handler) -> None:
-        handler.close_connection = True
-
-    def raw(self, *pieces: bytes, pause_s: float = 0.0) -> Act:
-        """Send bytes as they are, one piece after another, then close."""
-
-        def act(handler: Handler) -> None:
-            handler.close_connection = True
-            for piece in pieces:
-                handler.wfile.write(piece)
-                handler.wfile.flush()
-                if self.released.wait(pause_s):
-                    return
-
-        return act
 
 
 @pytest.fixture(autouse=True)
@@ -177,21 +58,22 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
-    """A metrics API that takes everything unless it is told otherwise."""
-    server = Api()
-    server.start()
-    yield server
-    server.stop()
+def new_api() -> Iterator[Callable[..., Api]]:
+    """Return a function that starts a metrics API; it takes everything unless it is told otherwise."""
+    with lent(Api) as start:
+        yield start
 
 
 @pytest.fixture
-def other_api() -> Iterator[Api]:
+def api(new_api: Callable[..., Api]) -> Api:
+    """A metrics API."""
+    return new_api()
+
+
+@pytest.fixture
+def other_api(new_api: Callable[..., Api]) -> Api:
     """A second one, at another origin."""
-    server = Api()
-    server.start()
-    yield server
-    server.stop()
+    return new_api()
 
 
 @define(eq=False)
@@ -260,6 +142,18 @@ class Base:
 def base(tmp_path: Path) -> Base:
     """An empty base directory."""
     return Base(tmp_path / "base")
+
+
+@pytest.fixture
+def places(base: Base) -> Places:
+    """Return where the state of the sink lies."""
+    return Places(base.state, "hq")
+
+
+@pytest.fixture(scope="session")
+def fresh_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Base]:
+    """Return a function that makes an empty base directory: a property wants one for each example."""
+    return lambda: Base(tmp_path_factory.mktemp("base"))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from patience import until
 
 from telemetry.plugins import RetryPolicy
 from telemetry.sinks.api import ApiSink
@@ -45,7 +46,7 @@ def test_a_run_is_posted_as_the_payload_of_the_contract(base, api, opened):
     base.write(run := base.run("r1", items_succeeded=3, error_summary=None, product="p", output_summary="not posted"))
     sink.telemetry_run_ended(run)
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     (request,) = api.taken
     assert (key_of(run), "application/json") == (request.key, request.headers["content-type"])
@@ -72,7 +73,7 @@ def test_any_text_arrives_as_it_is(base, api, opened, text):
     base.write(run := base.run("r1", error_summary=text))
     sink.telemetry_run_ended(run)
 
-    assert sink.telemetry_flush(10)
+    assert sink.telemetry_flush(60)
     assert text == api.taken[0].run["error_summary"]
 
 
@@ -84,7 +85,7 @@ def test_starts_are_posted_when_that_is_asked_for(base, api, opened):
     sink.telemetry_run_started(start)
     end(base, sink, "r1")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     assert ["running", "success"] == [request.run["status"] for request in api.taken]
     assert 2 == len({request.key for request in api.taken})
@@ -98,7 +99,7 @@ def test_by_default_a_start_is_not_posted(base, api, opened):
     base.write(start)
     sink.telemetry_run_started(start)
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
     assert [] == api.requests
 
 
@@ -109,7 +110,7 @@ def test_answers_that_may_pass_are_tried_again(base, api, opened, status):
     sink = opened()
     end(base, sink, "r1", "r2")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     assert ["r1", "r2"] == api.runs
     assert [("r1", 2), ("r2", 0)] == [(report.run_id, report.attempts) for report in base.reports if report.ok]
@@ -130,7 +131,7 @@ def test_servers_that_misbehave_are_tried_again(base, api, opened, fault):
     sink = opened(timeout_s=0.2)
     end(base, sink, "r1")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
     assert ["r1"] == api.runs
 
 
@@ -142,10 +143,10 @@ def test_retry_after_is_kept(base, api, opened):
     assert not sink.telemetry_flush(0.3)
     assert not sink.telemetry_flush(0.1)
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     first, second = api.requests
-    assert 0.95 < second.at - first.at < 3
+    assert 0.95 < second.at - first.at
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 409, 410, 413, 415, 422, 451])
@@ -155,7 +156,7 @@ def test_answers_that_will_not_change_send_the_run_to_the_dead_letters(base, api
     sink = opened()
     end(base, sink, "r1", "bad", "r2")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     assert ["r1", "r2"] == api.runs
     (letter,) = sink.open_outbox(base.context()).dead_letters()
@@ -170,20 +171,20 @@ def test_dead_letters_arrive_when_the_cause_is_mended(base, api, opened):
     api.script = [api.say(422)]
     sink = opened()
     end(base, sink, "r1")
-    sink.telemetry_flush(5)
+    sink.telemetry_flush(60)
     outbox = sink.open_outbox(base.context())
 
     assert 1 == outbox.retry_dead()
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     assert ["r1"] == api.runs
     assert 1 == len({request.key for request in api.requests})
     assert 0 == outbox.status().dead
 
 
-@pytest.mark.parametrize("status", [401, 403, 407])
+@pytest.mark.parametrize("status", [401, 402, 403, 407])
 def test_who_is_not_let_in_waits_for_a_token_that_is_fixed(base, api, opened, status, caplog):
-    """One request and one complaint; neither a new run nor flush() tries again. The next process does."""
+    """Or for a bill that is paid. One request and complaint; no run nor flush() tries again. The next process does."""
     api.always = api.say(status, b"who are you?")
     sink = opened()
     end(base, sink, "r1")
@@ -197,7 +198,7 @@ def test_who_is_not_let_in_waits_for_a_token_that_is_fixed(base, api, opened, st
     assert 1 == caplog.text.count("Check the token")
     assert sink.telemetry_health()["retry_in_s"] > 3000
     api.always = None
-    assert opened(token="tok-fixed").telemetry_flush(5)
+    assert opened(token="tok-fixed").telemetry_flush(60)
     assert ["r1", "s0", "s1", "s2", "s3", "s4"] == api.runs
     assert [] == list(sink.open_outbox(base.context()).dead_letters())
 
@@ -214,7 +215,7 @@ def test_redirects_that_would_lose_the_run_wait_as_well(base, api, opened, statu
     assert 1 == len(api.requests)
     assert "Set url" in sink.telemetry_health()["fault"]
     api.always = None
-    assert opened().telemetry_flush(5)
+    assert opened().telemetry_flush(60)
     assert ["r1"] == api.runs
 
 
@@ -222,7 +223,9 @@ def test_an_api_that_is_dead_and_comes_back(base, api, opened):
     """Nothing listens, for a while; then everything arrives, in order."""
     port = api.port
     api.stop()
-    sink = opened()
+    # With fewer tries than make the sink look for a record at fault: then it also tries others than the first one, and
+    # one of these may be the one that meets the server when it is back.
+    sink = opened(retry=RetryPolicy((0.05,), cap_s=0.05))
     end(base, sink, *(f"r{number}" for number in range(5)))
     assert not sink.telemetry_flush(0.1)
     assert "ConnectionRefusedError" in sink.telemetry_health()["fault"]
@@ -230,12 +233,12 @@ def test_an_api_that_is_dead_and_comes_back(base, api, opened):
     api.port = port
     api.start()
 
-    assert sink.telemetry_flush(10)
+    assert sink.telemetry_flush(60)
     assert [f"r{number}" for number in range(5)] == api.runs
 
 
 def test_a_poisoned_run_among_good_ones(base, api, opened):
-    """500 for one, for ever: the others are not held up, and it ends in the dead letters."""
+    """500 for one, for ever: the others are not held up, and it waits apart from them."""
 
     def act(handler):
         request = api.requests[-1]
@@ -248,19 +251,20 @@ def test_a_poisoned_run_among_good_ones(base, api, opened):
     api.always = act
     sink = opened()
     end(base, sink, "poison")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     number = 0
     outbox = sink.open_outbox(base.context())
-    while not outbox.status().dead and time.monotonic() < deadline:
+    while not outbox.status().aside and time.monotonic() < deadline:
         end(base, sink, f"r{number}")
         number += 1
         sink.telemetry_flush(0.05)
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
     assert [f"r{each}" for each in range(number)] == api.runs
-    (letter,) = outbox.dead_letters()
+    (letter,) = outbox.aside()
     assert "poison" == letter.record.run_id
-    assert "given up" in letter.reason
+    assert "500" in letter.reason
+    assert 0 == outbox.status().dead
 
 
 def test_an_end_of_another_process_is_posted_whole(base, api, opened):
@@ -270,7 +274,7 @@ def test_an_end_of_another_process_is_posted_whole(base, api, opened):
     base.write(run := base.run("r1", agent_name="unknown", job_type=None, trigger_type="manual", duration_ms=None))
     sink.telemetry_run_ended(run)
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     posted = api.taken[0].run
     assert ("crawler", "crawl", "cli", "h1", 1000) == tuple(
@@ -285,7 +289,7 @@ def test_the_verdict_on_a_dead_run_is_posted_and_so_is_a_late_end(base, api, ope
     sink.telemetry_run_ended(verdict)
     end(base, sink, "r1")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
     assert ["failed", "success"] == [request.run["status"] for request in api.taken]
     assert 2 == len({request.key for request in api.taken})
 
@@ -294,10 +298,10 @@ def test_history_is_posted_only_when_that_is_asked_for(base, api, opened):
     """A sink that is set up today does not flood the API with last year."""
     base.write_runs("old")
 
-    assert opened().telemetry_flush(5)
+    assert opened().telemetry_flush(60)
     assert [] == api.requests
 
-    assert opened(backfill=True).telemetry_flush(5)
+    assert opened(backfill=True).telemetry_flush(60)
     assert ["old"] == api.runs
 
 
@@ -311,7 +315,7 @@ def test_without_any_other_sink_runs_are_kept_by_the_sink_itself(base, api, open
     sink.telemetry_close(1)
     api.always = None
 
-    assert opened(context).telemetry_flush(5)
+    assert opened(context).telemetry_flush(60)
     assert ["r1"] == api.runs
 
 
@@ -344,7 +348,7 @@ def test_a_forked_child_posts_over_a_connection_of_its_own(base, api, opened):
     api.always = act
     sink = opened()
     end(base, sink, "r1")
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     pid = os.fork()
     if pid == 0:
@@ -352,14 +356,14 @@ def test_a_forked_child_posts_over_a_connection_of_its_own(base, api, opened):
         base.writer = "w2"
         sink.telemetry_forked(base.context())
         end(base, sink, "r2")
-        is_done = sink.telemetry_flush(5)
+        is_done = sink.telemetry_flush(60)
         sink.telemetry_close(1)
         os._exit(0 if is_done else 1)
     _, status = os.waitpid(pid, 0)
 
     assert 0 == os.waitstatus_to_exitcode(status)
     end(base, sink, "r3")
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
     assert peers["r1"] == peers["r3"] != peers["r2"]
 
 
@@ -373,9 +377,9 @@ def test_closing_is_prompt_while_the_api_hangs(base, api, opened):
 
     sink.telemetry_close(60)
 
-    assert time.monotonic() - started < 2.5
+    assert time.monotonic() - started < 15  # else 30 s, with the request
     api.released.set()
-    assert opened().telemetry_flush(10)
+    assert opened().telemetry_flush(60)
     assert {"r1"} == set(api.runs)
 
 
@@ -385,7 +389,7 @@ def test_no_descriptor_and_no_thread_is_left_behind(base, api, opened):
     def cycle(number):
         sink = opened()
         end(base, sink, f"r{number}")
-        assert sink.telemetry_flush(5)
+        assert sink.telemetry_flush(60)
         sink.telemetry_close(2)
 
     cycle(0)
@@ -393,10 +397,7 @@ def test_no_descriptor_and_no_thread_is_left_behind(base, api, opened):
     for number in range(1, 10):
         cycle(number)
 
-    deadline = time.monotonic() + 5
-    while any("delivery" in thread.name for thread in threading.enumerate()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not [thread for thread in threading.enumerate() if "delivery" in thread.name]
+    assert until(lambda: not [thread for thread in threading.enumerate() if "delivery" in thread.name])
     if before:
         # The server in this process keeps a few of its own until it notices that we hung up.
         assert len(os.listdir("/proc/self/fd")) <= before + 4
@@ -412,7 +413,7 @@ def test_the_token_is_nowhere(base, api, opened, caplog, capsys):
     api.script = [echo(500), echo(503), echo(422), echo(429), echo(200)]
     sink = opened(url=f"{api.url}?key={TOKEN}", headers={"X-Key": f"{TOKEN}-2"})
     end(base, sink, "r1", "r2", "r3")
-    assert sink.telemetry_flush(10)
+    assert sink.telemetry_flush(60)
     api.always = echo(401)
     end(base, sink, "r4")
     sink.telemetry_flush(1)
@@ -431,7 +432,7 @@ def test_debug_output_of_the_http_library_shows_no_header(base, api, opened, cap
     sink = opened()
     end(base, sink, "r1")
 
-    assert sink.telemetry_flush(5)
+    assert sink.telemetry_flush(60)
 
     assert TOKEN not in caplog.text
     assert ["r1"] == api.runs

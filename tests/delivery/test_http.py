@@ -2,12 +2,12 @@
 
 import email.utils
 import socket
-import ssl
 import time
 
 import pytest
+from patience import quickest
 
-from telemetry.plugins import Retryable
+from telemetry.plugins import Retryable, Unreachable
 from telemetry.plugins.secret import Secret
 from telemetry.sinks.http import Poster
 
@@ -118,9 +118,9 @@ def test_retry_after_as_a_date_is_measured_by_the_servers_own_clock(api, post, i
 
 def test_retry_after_as_a_date_without_the_servers_own():
     """Then our clock has to do."""
-    from telemetry.sinks.http import _asked_pause_s
+    from telemetry.sinks.answers import asked_pause_s
 
-    pause_s = _asked_pause_s({"Retry-After": email.utils.formatdate(time.time() + 90, usegmt=True)})
+    pause_s = asked_pause_s({"Retry-After": email.utils.formatdate(time.time() + 90, usegmt=True)})
 
     assert 80 < pause_s <= 91
 
@@ -137,7 +137,7 @@ def free_port():
 
 def test_a_refused_connection(post):
     """The usual outage, told in the system's words."""
-    with pytest.raises(Retryable, match=r"ConnectionRefusedError: .*refused") as caught:
+    with pytest.raises(Unreachable, match=r"ConnectionRefusedError: .*refused") as caught:
         post(f"http://127.0.0.1:{free_port()}/v1?key=hidden")
 
     assert "hidden" not in str(caught.value)
@@ -153,7 +153,7 @@ def test_a_port_that_does_not_answer(post):
             one.setblocking(False)
             one.connect_ex(full.getsockname())
 
-        with pytest.raises(Retryable, match="no connection in time"):
+        with pytest.raises(Unreachable, match="no connection in time"):
             post(f"http://127.0.0.1:{full.getsockname()[1]}/", timeout_s=0.2)
 
         for one in waiting:
@@ -168,7 +168,7 @@ def test_a_header_that_cannot_be_sent_is_not_quoted(api, post):
 
 def test_a_piece_that_comes_after_the_end_is_not_read():
     """The moment counts, however ready the next byte is."""
-    from telemetry.sinks.http import _TimedReader
+    from telemetry.sinks.timed import _TimedReader
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -185,7 +185,7 @@ def test_a_piece_that_comes_after_the_end_is_not_read():
 
 def test_a_name_that_does_not_exist(post):
     """The resolver's word, whatever it is here."""
-    with pytest.raises(Retryable, match=r"http://no-such-host\.invalid/: \w+"):
+    with pytest.raises(Unreachable, match=r"http://no-such-host\.invalid/: \w+"):
         post("http://no-such-host.invalid/")
 
 
@@ -197,41 +197,46 @@ def test_a_server_that_hangs(api, post):
     with pytest.raises(Retryable, match="no answer in time"):
         post(api.url, timeout_s=0.2)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # else 30 s
 
 
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nX-Drip: "])
 def test_a_server_that_drips(api, post, beginning):
     """Each byte would start a common timeout anew, and this could go on for days."""
-    api.always = api.raw(beginning, *[b"H"] * 500, pause_s=0.02)
+    api.always = api.raw(beginning, *[b"H"] * 1500, pause_s=0.02)
     started = time.monotonic()
 
     with pytest.raises(Retryable, match="no answer in time"):
         post(api.url, timeout_s=0.3)
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # else 30 s, until the last byte
 
 
 def test_a_server_that_stops_in_the_middle_has_only_the_rest_of_the_time(api, post):
     """What was used up before a byte came is not granted again after it."""
-    api.always = api.raw(b"HTTP/1.1 200", b" OK\r\n", b"never", pause_s=0.7)
-    started = time.monotonic()
 
-    with pytest.raises(Retryable, match="no answer in time"):
-        post(api.url, timeout_s=1.0)
+    def act(handler):
+        api.raw(b"HTTP/1.1 200", pause_s=0.7)(handler)
+        api.raw(b" OK\r\n", pause_s=30)(handler)
 
-    assert time.monotonic() - started < 1.35
+    api.always = act
+
+    def cut_short():
+        with pytest.raises(Retryable, match="no answer in time"):
+            post(api.url, timeout_s=1.0)
+
+    assert quickest(cut_short, 1.5) < 1.5  # else 1.7 s
 
 
 def test_a_body_that_drips_does_not_change_the_status(api, post):
     """201 is known: the record was taken, whatever happens to the words after it."""
     head = b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n"
-    api.always = api.raw(head, *[b"x"] * 500, pause_s=0.02)
+    api.always = api.raw(head, *[b"x"] * 1000, pause_s=0.03)
     started = time.monotonic()
 
     assert 201 == post(api.url, timeout_s=0.3).status
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # else 30 s
 
 
 def test_a_flood_is_cut(api, post):
@@ -293,7 +298,7 @@ def test_a_missing_certificate_bundle(api, post, tmp_path):
 
 def test_a_server_that_speaks_no_tls(api, post):
     """https to a plain port."""
-    with pytest.raises(Retryable, match="SSLError"):
+    with pytest.raises(Retryable, match=r"SSLError.*; no TLS is spoken there"):
         post(api.url.replace("http://", "https://"))
 
 
@@ -455,57 +460,29 @@ def test_https_never_falls_back_to_http():
     assert "http://hq.example/v1" == _target_of("http://hq.example/", response)
 
 
-def test_tls_is_verified_by_the_bundle_that_is_named(post, tmp_path):
+def test_tls_is_verified_by_the_bundle_that_is_named(new_api, post, certificates):
     """A server with a certificate of its own is trusted by `ca`, and by nothing else."""
-    ssl_context = _self_signed(tmp_path)
-    if ssl_context is None:
-        pytest.skip("no openssl command here to make a certificate")
-    with _tls_server(ssl_context) as port:
-        with pytest.raises(Retryable, match="CERTIFICATE_VERIFY_FAILED"):
-            post(f"https://localhost:{port}/")
-        assert 204 == post(f"https://localhost:{port}/", ca=tmp_path / "cert.pem").status
+    api = new_api(tls=certificates.of_server())
+
+    with pytest.raises(Retryable, match=r"CERTIFICATE_VERIFY_FAILED.*; set ca to a file"):
+        post(api.url)
+    assert [] == api.requests
+    assert 201 == post(api.url, ca=certificates / "ca.pem").status
 
 
-def _self_signed(folder):
-    import shutil
-    import subprocess
-
-    if shutil.which("openssl") is None:
-        return None
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files, *names]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return context
+REFUSALS = {
+    "another": ("127.0.0.1", "another.pem", "set ca to"),
+    "name": ("localhost", "ca.pem", "use the name"),
+    "no certificate": ("127.0.0.1", "ca.key", "the file that ca names"),
+}
 
 
-class _tls_server:
-    """Answer 204 over TLS."""
+@pytest.mark.parametrize(("host", "ca", "cure"), REFUSALS.values(), ids=REFUSALS)
+def test_each_refusal_of_a_certificate_has_its_cure(new_api, post, certificates, host, ca, cure):
+    """OpenSSL says what is wrong and not which option mends it."""
+    api = new_api(tls=certificates.of_server())
 
-    def __init__(self, context):
-        import http.server
-        import threading
+    with pytest.raises(Retryable, match=cure):
+        post(f"https://{host}:{api.port}/", ca=certificates / ca)
 
-        class Quiet(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                self.rfile.read(int(self.headers["Content-Length"]))
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.HTTPServer(("localhost", 0), Quiet)
-        self.server.handle_error = lambda *args: None
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self.server.server_address[1]
-
-    def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
+    assert [] == api.requests

@@ -21,7 +21,7 @@ def deliver(base):
 
         delivery = Delivery(far, policy=RetryPolicy((60,), cap_s=60))
         delivery.open(base.context())
-        delivery.flush(5)
+        delivery.flush(60)
         delivery.close(1)
         return taken
 

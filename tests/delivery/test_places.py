@@ -1,6 +1,8 @@
 """The files of a delivery are whole after a crash, private, and made once."""
 
+import errno
 import os
+import stat
 import threading
 
 import pytest
@@ -104,3 +106,20 @@ def test_a_file_system_without_links_is_served_too(tmp_path, monkeypatch, is_the
 
 def _refused(source, target):
     raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("put", [create_file, replace_file])
+def test_a_folder_that_cannot_be_synced_is_no_fault(tmp_path, monkeypatch, put):
+    """Some network shares sync files and no folders; the cursor is written all the same."""
+    fsync = os.fsync
+
+    def refused(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refused)
+
+    put(tmp_path / "cursor", b"here")
+
+    assert b"here" == (tmp_path / "cursor").read_bytes()

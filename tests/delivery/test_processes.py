@@ -70,7 +70,7 @@ def deliver_the_rest(base, api):
 
 def names_of(process):
     """Return the runs that a process acknowledged before it ended."""
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=60)
     return {line for line in output.splitlines() if "-" in line}
 
 
@@ -185,11 +185,11 @@ def test_exit_is_prompt_while_the_api_hangs(api, agent, deliver_the_rest):
     while "closed" not in (line := process.stdout.readline()):
         last_line = line
         started = time.monotonic()
-    process.wait(10)
+    process.wait(60)
     elapsed_s = time.monotonic() - started
 
     assert "a-2\n" == last_line
-    assert elapsed_s < 2.8
+    assert elapsed_s < 15  # else 30 s, with the request
     assert 0 == process.returncode
     assert "" == process.stderr.read()
     api.always = None
@@ -221,7 +221,7 @@ def test_a_stopped_leader_holds_up_only_itself(base, api, agent):
     other = agent("other", 3, last=CLOSE)
     acknowledged = names_of(other)
 
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 30  # else for ever
     assert 0 == other.returncode
     leader.send_signal(signal.SIGCONT)
     api.wait(lambda: {"leader-0", *acknowledged} <= set(api.runs))
@@ -231,7 +231,7 @@ def test_the_token_is_in_no_file_and_no_output_of_a_process(base, api, agent):
     """Whatever it meets, also with a traceback at its end."""
     api.script = [api.say(500), api.say(401)]
     process = agent("a", 3, last=CLOSE + "raise RuntimeError(sink, sink.options)")
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=60)
 
     assert "RuntimeError" in errors
     assert TOKEN not in output + errors

@@ -1,9 +1,14 @@
 """One bad record holds up nothing but itself, and nothing of a run overtakes what comes before it."""
 
+import errno
+import socket
+import urllib.error
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.plugins import Refused, Retryable, RunEvent
+from telemetry.plugins import Refused, Retryable, RunEvent, Unreachable
 from telemetry.sinks.delivery.feed import Fed
 from telemetry.sinks.delivery.item import Item
 from telemetry.sinks.delivery.rounds import Round
@@ -117,6 +122,45 @@ def test_in_an_outage_nobody_is_passed_by():
 
     assert 3 == len(calls)
     assert set() == found.passed_by
+
+
+def refused_connection():
+    """Return what a stranger raises who could not connect, in the ways that people write it."""
+    bare = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    chained = Retryable("no connection", 7.0)
+    chained.__cause__ = urllib.error.URLError(bare)
+    return [bare, urllib.error.URLError(bare), urllib.error.URLError(socket.gaierror(-2, "no such host")), chained]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_where_nobody_listens_the_round_ends_and_no_record_is_suspected(number):
+    """However patient it is, and although another record was taken before and one is refused after."""
+    error, calls = refused_connection()[number], []
+
+    def deliver(batch):
+        calls.append(batch)
+        if len(calls) > 1:
+            raise error
+
+    found = new_round(deliver, patience=10)
+    found.run([fed(number) for number in range(10)])
+
+    assert (2, ["k0"], ["k1"]) == (len(calls), keys(found.taken), keys(one for one, _ in found.failed))
+    assert (True, set()) == (found.is_unreachable, found.passed_by)
+    assert isinstance(found.failed[0][1], Unreachable)
+    assert getattr(error, "retry_after_s", None) == found.failed[0][1].retry_after_s
+
+
+@pytest.mark.parametrize(
+    "error", [TimeoutError("slow"), ConnectionResetError(errno.ECONNRESET, "reset"), OSError("?"), KeyError(111)]
+)
+def test_a_connection_that_breaks_may_be_the_fault_of_a_record(error):
+    """Some servers die of one; so the round goes on."""
+    found = new_round(failing_with(error), patience=2)
+
+    found.run([fed(number) for number in range(3)])
+
+    assert (False, 2) == (found.is_unreachable, len(found.failed))
 
 
 def test_a_refusal_shows_that_the_other_side_answers():

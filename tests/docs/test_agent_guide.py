@@ -6,16 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from telemetry.testing import plugin
+
+pytestmark = pytest.mark.once
+
 _PAGE = "how-to/test-your-agent.md"
 _AGENT_WITH_A_CLIENT_OF_ITS_OWN = """
 from telemetry import TelemetryClient
 
 
-def test_it(tmp_path):
+def test_it(telemetry_home):
     with TelemetryClient() as client, client.track_run("crawler"):
         pass
 
-    assert list((tmp_path / "telemetry" / "raw").glob("*.ndjson"))
+    assert list((telemetry_home / "raw").glob("*.ndjson"))
     assert client.config.is_mock_mode()
 """
 
@@ -36,15 +40,23 @@ def what_pytest_says(folder: Path, **files: str) -> str:
     return done.stdout
 
 
-def test_fixtures_of_the_page_work(files, tmp_path):
-    """The test of the page passes with the fixtures of the page."""
-    told = what_pytest_says(tmp_path, conftest=files["conftest.py"], test_crawler=files["test_crawler.py"])
+def test_tests_of_the_page_pass(files, tmp_path):
+    """They find our fixtures without a conftest.py of their own."""
+    told = what_pytest_says(tmp_path, test_crawler=files["test_crawler.py"])
 
-    assert "1 passed" in told
+    assert "6 passed" in told
+
+
+def test_every_fixture_is_on_the_page(page):
+    """None is left to be found by chance."""
+    names = [name for name in vars(plugin) if name.startswith("telemetry_") or name == "assert_run"]
+
+    assert len(names) >= 5
+    assert [] == [name for name in names if f"| `{name}` |" not in page(_PAGE)]
 
 
 def test_agents_own_client_writes_where_the_test_says(files, tmp_path):
     """The fixture of the page moves the files of a client that the agent builds itself."""
-    [fixture] = [text for name, text in files.items() if name.startswith("conftest.py (")]
+    told = what_pytest_says(tmp_path, conftest=files["conftest.py"], test_agent=_AGENT_WITH_A_CLIENT_OF_ITS_OWN)
 
-    assert "1 passed" in what_pytest_says(tmp_path, conftest=fixture, test_agent=_AGENT_WITH_A_CLIENT_OF_ITS_OWN)
+    assert "1 passed" in told

@@ -67,14 +67,28 @@ def test_keys_beside_the_columns_are_told(page, headings):
     assert sorted(json.loads(encode_line(full)).keys() - always.keys()) == sorted(told)
 
 
+class StuckSink:
+    """Take no event until it is set free."""
+
+    def __init__(self):
+        self.free = threading.Event()
+
+    @hookimpl
+    def telemetry_event_logged(self, event):
+        self.free.wait(30)
+
+
 def test_own_event_types_are_told(page):
     """The events that no agent has logged are those of the table."""
     memory = MemorySink()
-    with TelemetryClient(sinks={"memory": memory, "full": FullJournal()}) as client:
+    stuck = StuckSink()
+    with TelemetryClient(sinks={"memory": memory, "full": FullJournal(), "stuck": stuck}) as client:
         with client.track_run("crawler") as run, run.tool("fetch"):
             run.log_llm_call("small-model", tokens_in=1)
         client.end_run(run.run_id, "failed")
         client.increment("somebody-elses-run", "pages")
+        client._bus.give_up()
+        stuck.free.set()
 
     table = page(_PAGE).partition("| `event_type` |")[2].partition("### metrics")[0]
     told = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines() if "|" in row)))

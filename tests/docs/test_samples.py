@@ -7,11 +7,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from attrs import frozen
+
+pytestmark = pytest.mark.once
 
 # What differs from run to run, and what it is replaced by before two outputs are compared.
 _VARYING = (
@@ -86,7 +89,12 @@ def reader(tmp_path: Path) -> dict[str, str]:
     (tmp_path / ".telemetry").mkdir()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     variables = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PATH": path, "PYTHONWARNINGS": "error"}
-    return os.environ | variables
+    return os.environ | variables | {"TZ": zone_of_noon(time.time())}
+
+
+def zone_of_noon(moment: float) -> str:
+    """Return a time zone in which *moment* lies between noon and one: of yesterday's runs a list shows the date."""
+    return f"NOON{time.gmtime(moment).tm_hour - 12:+d}"  # in POSIX's words, where a plus lies west of Greenwich
 
 
 def run(steps: list[Step], cwd: Path, environment: dict[str, str]) -> list[dict[str, str]]:
@@ -117,6 +125,21 @@ def test_samples_of_a_page_run(any_page, any_page_blocks, reader, tmp_path):
         if step.shown is not None:
             shown, printed = plain(step.shown, "~"), plain(result["out"], tmp_path)
             assert shown == with_cuts_of(shown, printed), step.place
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process is fixed there")
+@pytest.mark.parametrize("hour", range(24))
+def test_no_page_is_read_at_midnight(hour, monkeypatch):
+    """Whenever the tests run, a sample's runs are all of one day."""
+    moment = 1_795_000_000 // 86_400 * 86_400 + hour * 3_600 + 3_599
+    monkeypatch.setenv("TZ", zone_of_noon(moment))
+    time.tzset()
+
+    local = time.localtime(moment)
+
+    monkeypatch.undo()
+    time.tzset()
+    assert (12, 59) == (local.tm_hour, local.tm_min)
 
 
 def test_notes_beside_blocks_are_known(any_page_blocks):

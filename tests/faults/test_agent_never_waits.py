@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,16 +23,20 @@ from telemetry import TelemetryClient, hookimpl
 from telemetry.plugins.records import RunEvent
 from telemetry.sinks.journal import journal_files, read_records
 
-CALLS = 60
+ROUNDS = 60
+# The long variant goes on for 30 s, as long as other programs may hold a lock.
+LONG_ROUNDS, LONG_PAUSE_S = 300, 0.1
 
-# The promise is 10 ms (p99) and 150 ms (worst). These machines are shared and may stop a process for longer
-# than that by themselves, so the normal run has slack, and the long variant has none.
+# The promise is 10 ms (p99) and 150 ms (worst). These machines are shared and may stop a process for longer than that
+# by themselves, so the normal run has slack and a second and third try: a call of ours that waits does so in each. The
+# long variant has neither.
 USUAL_LIMITS_MS = (60.0, 600.0)
+TRIES = 3
 STRICT_LIMITS_MS = (10.0, 150.0)
 
 
-def _work(client: TelemetryClient) -> list[float]:
-    """Return the milliseconds of each call."""
+def _work(client: TelemetryClient, rounds: int = ROUNDS, pause_s: float = 0.0) -> list[float]:
+    """Record *rounds* runs of four calls; return the milliseconds of each call."""
     times: list[float] = []
 
     def timed(act: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -40,7 +45,8 @@ def _work(client: TelemetryClient) -> list[float]:
         times.append((time.perf_counter() - began) * 1000)
         return result
 
-    for number in range(CALLS):
+    for number in range(rounds):
+        time.sleep(pause_s)
         run_id = timed(client.start_run, "agent", "faulty")
         timed(client.log_event, run_id, "count", {"number": number})
         timed(client.set_metrics, run_id, number=number)
@@ -127,6 +133,38 @@ def _database_newer_than_we_know(base_dir: Path) -> Iterator[dict[str, Any]]:
     yield {}
 
 
+@contextmanager
+def _small_disk_for_the_database(base_dir: Path) -> Iterator[Path]:
+    """Give the database a file system of its own, of 256 kB, with a store in it."""
+    place = base_dir / "db"
+    place.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", place]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    try:
+        with TelemetryClient(base_dir=base_dir) as client:
+            client.end_run(client.start_run("agent", "before"))
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+@contextmanager
+def _database_is_read_only(base_dir: Path) -> Iterator[dict[str, Any]]:
+    with _small_disk_for_the_database(base_dir) as place:
+        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        yield {}
+
+
+@contextmanager
+def _database_disk_is_full(base_dir: Path) -> Iterator[dict[str, Any]]:
+    with _small_disk_for_the_database(base_dir) as place:
+        with contextlib.suppress(OSError), (place / "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        yield {}
+
+
 class SleepySink:
     """Sleep ten seconds in every hook."""
 
@@ -206,6 +244,8 @@ FAULTS: dict[str, Callable[[Path], Any]] = {
     "database locked by another process": _database_locked,
     "holder of every lock stopped by SIGSTOP": _lock_holder_stopped,
     "database is rubbish": _database_is_rubbish,
+    "database is read-only": _database_is_read_only,
+    "disk of the database is full": _database_disk_is_full,
     "a file stands where the database's folder should be": _database_place_is_taken,
     "database of a version that nobody knows": _database_newer_than_we_know,
     "API refuses": _api_refuses,
@@ -219,51 +259,70 @@ FAULTS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def _check(base_dir: Path, fault: str, limits_ms: tuple[float, float]) -> None:
+def _measured(base_dir: Path, fault: str, rounds: int = ROUNDS, pause_s: float = 0.0) -> tuple[float, float]:
+    """Work under *fault*; return the p99 and the worst time of a call, in ms. Closing waits for nothing."""
+    base_dir.mkdir(exist_ok=True)
     with FAULTS[fault](base_dir) as settings:
         client = TelemetryClient(base_dir=base_dir, **settings)
-        times = _work(client)
+        times = _work(client, rounds, pause_s)
         began = time.perf_counter()
         client.close(timeout_s=1.0)
         closing_s = time.perf_counter() - began
 
-    p99_ms, worst_ms = statistics.quantiles(times, n=100)[98], max(times)
-    assert p99_ms <= limits_ms[0], f"p99 {p99_ms:.1f} ms, worst {worst_ms:.1f} ms"
-    assert worst_ms <= limits_ms[1]
-    assert closing_s < 3
-    assert CALLS == _journalled_events(base_dir)
+    assert closing_s < 20  # a second was granted
+    assert rounds == _journalled_events(base_dir)
+    return statistics.quantiles(times, n=100)[98], max(times)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_call_waits_for_a_broken_store(tmp_path, fault):
     """With each fault, no call takes long, closing is quick, and every event is in the journal."""
-    _check(tmp_path, fault, USUAL_LIMITS_MS)
+    _hold_once(lambda number: _measured(tmp_path / str(number), fault), USUAL_LIMITS_MS, TRIES)
+
+
+def _hold_once(measure: Callable[[int], tuple[float, float]], limits_ms: tuple[float, float], tries: int) -> None:
+    found = []
+    for number in range(tries):
+        found.append(measure(number))
+        if all(took <= limit for took, limit in zip(found[-1], limits_ms, strict=True)):
+            return
+    pytest.fail(f"p99 and worst of each try, in ms: {found}")
 
 
 @pytest.mark.faults_long
 @pytest.mark.parametrize("fault", FAULTS)
 def test_no_call_waits_longer_than_promised(tmp_path, fault):
-    """p99 <= 10 ms and worst <= 150 ms, without slack."""
-    _check(tmp_path, fault, STRICT_LIMITS_MS)
+    """p99 <= 10 ms and worst <= 150 ms, without slack, for 30 seconds."""
+    p99_ms, worst_ms = _measured(tmp_path, fault, LONG_ROUNDS, LONG_PAUSE_S)
+
+    assert p99_ms <= STRICT_LIMITS_MS[0], f"p99 {p99_ms:.1f} ms, worst {worst_ms:.1f} ms"
+    assert worst_ms <= STRICT_LIMITS_MS[1]
 
 
+@pytest.mark.parametrize(
+    ("limits_ms", "tries"),
+    [(USUAL_LIMITS_MS, TRIES), pytest.param(STRICT_LIMITS_MS, 1, marks=pytest.mark.faults_long)],
+    ids=str,
+)
 @pytest.mark.parametrize("sink", [SleepySink, RudeSink])
-def test_no_call_waits_for_a_strangers_sink(tmp_path, sink):
+def test_no_call_waits_for_a_strangers_sink(tmp_path, sink, limits_ms, tries):
     """A sink that sleeps, raises, exits or floods holds the agent 50 ms once, and costs the journal nothing."""
+    _hold_once(lambda number: _measured_beside(sink(), tmp_path / str(number)), limits_ms, tries)
+
+
+def _measured_beside(stranger: SleepySink | RudeSink, base_dir: Path) -> tuple[float, float]:
     from telemetry.sinks.ndjson import NdjsonSink
 
-    stranger = sink()
-    client = TelemetryClient(base_dir=tmp_path, sinks={"raw": NdjsonSink(), "stranger": stranger})
+    client = TelemetryClient(base_dir=base_dir, sinks={"raw": NdjsonSink(), "stranger": stranger})
     if isinstance(stranger, RudeSink):
         stranger.client = client
 
     times = _work(client)
 
-    assert max(times) <= USUAL_LIMITS_MS[1]
-    assert statistics.quantiles(times, n=100)[98] <= USUAL_LIMITS_MS[0]
-    assert CALLS <= _journalled_events(tmp_path)
+    assert ROUNDS <= _journalled_events(base_dir)
     assert client.status()["sinks"]["stranger"]["failed"]
     client.close(timeout_s=0.1)
+    return statistics.quantiles(times, n=100)[98], max(times)
 
 
 @pytest.mark.parametrize("fault", ["database locked by another process", "database is rubbish"])
@@ -277,5 +336,5 @@ def test_the_store_agrees_once_the_fault_is_over(tmp_path, fault):
     with TelemetryClient(base_dir=tmp_path) as reader:
         stats = reader.get_stats()
 
-    assert CALLS <= stats["total_runs"]
+    assert ROUNDS <= stats["total_runs"]
     assert 0 == stats["status_counts"].get("running", 0)

@@ -7,16 +7,18 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from victims import massacre
 
-from telemetry import TelemetryClient
+from telemetry import TelemetryClient, hookimpl
 from telemetry.core.verify import WriterAccount
 from telemetry.plugins.records import RunEvent
 from telemetry.sinks.journal import journal_files, read_records
@@ -24,16 +26,19 @@ from telemetry.sinks.journal import journal_files, read_records
 RUN = "import sys; from telemetry.core.cli.main import main; main()"
 
 
-@given(st.lists(st.integers(1, 60)))
-def test_an_account_equals_counting(numbers):
-    """In whatever order numbers come, missing and doubled are those that counting finds."""
+@given(st.lists(st.integers(1, 60)), st.booleans())
+def test_an_account_equals_counting(numbers, is_pruned):
+    """In whatever order numbers come, missing and doubled are those that counting finds; what was pruned is neither."""
     account = WriterAccount("writer")
 
     for number in numbers:
         account.take(number)
+    if not is_pruned:
+        account.begin_at_one()
 
     counts = Counter(numbers)
-    assert set(range(1, max(numbers, default=0) + 1)) - set(numbers) == account.missing
+    first = min(numbers, default=1) if is_pruned else 1
+    assert set(range(first, max(numbers, default=0) + 1)) - set(numbers) == account.missing
     assert {number for number, count in counts.items() if count > 1} == account.doubled
 
 
@@ -60,6 +65,39 @@ def test_a_whole_journal_is_complete(tmp_path):
     code, writers = _verified(tmp_path)
 
     assert (0, [(60, [], [])]) == (code, [(w["records"], w["missing"], w["doubled"]) for w in writers])
+
+
+class DroppingEverySecond:
+    """Drop every second event, and give the others a number of its own choice."""
+
+    @hookimpl
+    def telemetry_process(self, record: Any) -> Any:
+        if not isinstance(record, RunEvent) or record.payload["number"] % 2 == 0:
+            return attrs.evolve(record, seq=7) if isinstance(record, RunEvent) else record
+        return None
+
+
+def test_what_a_processor_drops_leaves_no_gap(tmp_path):
+    """Four threads log, a processor drops half of it and touches the numbers: verify finds none missing or doubled."""
+    client = TelemetryClient(base_dir=tmp_path)
+    client._bus.register("dropping", DroppingEverySecond())
+    run_id = client.start_run("agent", "job")
+
+    def log() -> None:
+        for number in range(50):
+            client.log_event(run_id, "count", {"number": number})
+
+    threads = [threading.Thread(target=log) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    client.log_event(run_id, "count", {"number": 1})  # the last number of all is a dropped one's
+    client.end_run(run_id)
+    client.close()
+
+    code, writers = _verified(tmp_path)
+    assert (0, [(102, [], [])]) == (code, [(w["records"], w["missing"], w["doubled"]) for w in writers])
 
 
 @pytest.mark.parametrize("seed", range(3))

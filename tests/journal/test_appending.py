@@ -174,10 +174,8 @@ def test_a_short_write_is_continued(tmp_path_factory, portions):
     assert b"1" * 300 + b"\n" + b"2" * 300 + b"\n" == (directory / DAY).read_bytes()
 
 
-@pytest.mark.parametrize("is_seen_before", [True, False])
-def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tmp_path, line, numbers, is_seen_before):
-    """Somebody without the lock wrote into the gap of a short write: of two halves nothing could be read."""
-    path = tmp_path / "raw" / DAY
+def _interrupted_by(line: bytes, path: Path, is_seen_before: bool):
+    """Return a write that is cut at its first call, with *line* of somebody else in the gap."""
     calls: list[int] = []
 
     def write(descriptor: int, text: bytes | memoryview) -> int:
@@ -186,8 +184,17 @@ def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tm
         # Either before we look at the end of the file, or just after that and before we go on.
         if len(calls) == (1 if is_seen_before else 2):
             with path.open("ab") as stream:
-                stream.write(b"\n" + line(2))
+                stream.write(b"\n" + line)
         return written or os.write(descriptor, text)
+
+    return write
+
+
+@pytest.mark.parametrize("is_seen_before", [True, False])
+def test_a_line_that_was_interrupted_by_another_is_written_anew(open_journal, tmp_path, line, numbers, is_seen_before):
+    """Somebody without the lock wrote into the gap of a short write: of two halves nothing could be read."""
+    path = tmp_path / "raw" / DAY
+    write = _interrupted_by(line(2), path, is_seen_before)
 
     open_journal(disk=Disk(write=write)).append(line(1))
 
@@ -215,6 +222,18 @@ def test_lines_before_an_interrupted_one_are_not_written_twice(open_journal, tmp
     journal._write(line(1) + line(2) + line(3))
 
     assert [1, 2, 9, 3] == numbers(tmp_path / "raw")
+
+
+@pytest.mark.parametrize("is_seen_before", [True, False])
+def test_lines_behind_an_interrupted_one_are_not_written_twice(open_journal, tmp_path, line, numbers, is_seen_before):
+    """A group of lines was cut in its first one: whether the others stand behind the gap or not, each is there once."""
+    write = _interrupted_by(line(9), tmp_path / "raw" / DAY, is_seen_before)
+
+    journal = open_journal(disk=Disk(write=write))
+    journal._write(line(1) + line(2) + line(3))
+    journal._write(line(4))
+
+    assert [1, 2, 3, 4, 9] == sorted(numbers(tmp_path / "raw"))
 
 
 def test_a_line_that_cannot_be_written_anew_is_told_once(open_journal, tmp_path, line):

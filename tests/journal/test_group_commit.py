@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,12 +38,12 @@ class Crowd:
 
     def wait(self) -> None:
         for thread in self._threads:
-            thread.join(20)
+            thread.join(60)
         assert not any(thread.is_alive() for thread in self._threads)
 
 
 def _wait_until(claim: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not claim():
         assert time.monotonic() < end
         time.sleep(0.0005)
@@ -65,7 +66,7 @@ class StoppedOnce:
         self.groups.append(list(lines))
         if len(self.groups) == 1:
             self.is_inside.set()
-            self.go_on.wait(20)
+            self.go_on.wait(60)
             if self._error is not None:
                 raise self._error
 
@@ -75,7 +76,7 @@ def _crowd_behind(gate: StoppedOnce, *lines: bytes) -> Crowd:
     group = GroupCommit(gate)
     crowd = Crowd(group)
     crowd.send(b"first")
-    gate.is_inside.wait(20)
+    gate.is_inside.wait(60)
     for n, line in enumerate(lines):
         crowd.send(line)
         _wait_until(_queued(group, n + 1))
@@ -160,7 +161,7 @@ def test_an_interrupted_leader_leaves_the_others_to_the_next_one(error):
     group._expected = 2
 
     crowd.send(b"first")
-    gate.is_inside.wait(20)
+    gate.is_inside.wait(60)
     crowd.send(b"a", b"b")
     _wait_until(_queued(group, 2))
     gate.go_on.set()
@@ -216,11 +217,11 @@ def test_the_newest_waiting_thread_leads_next(monkeypatch):
     group = GroupCommit(gate)
     leaders: list[bytes] = []
     lead = group._lead
-    monkeypatch.setattr(group_commit, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(group_commit, "_PATIENCE_S", 60.0)
     monkeypatch.setattr(group, "_lead", lambda entry: leaders.append(entry.line) or lead(entry))
     crowd = Crowd(group)
     crowd.send(b"first")
-    gate.is_inside.wait(20)
+    gate.is_inside.wait(60)
     for n, line in enumerate((b"a", b"b", b"c")):
         crowd.send(line)
         _wait_until(_queued(group, n + 1))
@@ -243,9 +244,26 @@ def test_a_lone_leader_that_fails_holds_up_nobody(error):
     assert [[b"first"], [b"a", b"b"]] == gate.groups
 
 
+def test_a_thread_that_computes_holds_up_a_leader_once(monkeypatch):
+    """Who gathers a group gives up when the interpreter is taken for 5 ms: a wait for each yield would be 150 ms."""
+    group = GroupCommit(lambda lines: None)
+    yields = []
+    now = [0.0]
+
+    def sleep(pause_s: float) -> None:
+        yields.append(pause_s)
+        now[0] += 0.005
+
+    monkeypatch.setattr(group_commit, "time", SimpleNamespace(sleep=sleep, perf_counter=lambda: now[0]))
+    group._expected = 8
+    group.append(b"one\n")
+
+    assert [0] == yields
+
+
 def test_ringing_twice_does_no_harm(monkeypatch):
     """Two leaders in a row may wake a thread that has not run in between."""
-    monkeypatch.setattr(group_commit, "_PATIENCE_S", 20.0)
+    monkeypatch.setattr(group_commit, "_PATIENCE_S", 60.0)
     entry = group_commit._Entry(b"line")
 
     entry.wake()
@@ -253,7 +271,7 @@ def test_ringing_twice_does_no_harm(monkeypatch):
     started = time.monotonic()
     entry.wait()
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30
 
 
 def test_many_threads_lose_nothing():
@@ -266,8 +284,39 @@ def test_many_threads_lose_nothing():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert sorted(line for own in lines for line in own) == sorted(committed)
     for own in lines:
         assert own == [line for line in committed if line in set(own)]
+
+
+def test_a_thread_without_a_pause_starves_no_other():
+    """Beside a thread that logs in a loop, a line waits for a few commits, not for the end of the loop."""
+    commits: list[Sequence[bytes]] = []
+
+    def commit(lines: Sequence[bytes]) -> None:
+        time.sleep(0.0005)
+        commits.append(lines)
+
+    group = GroupCommit(commit)
+    is_over = threading.Event()
+
+    def flood() -> None:
+        while not is_over.is_set() and len(commits) < 5_000:
+            group.append(b"flood")
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    waits = []
+    for _ in range(20):
+        time.sleep(0.002)  # so that nobody else is expected, as beside an agent that works
+        before = len(commits)
+        group.append(b"agent")
+        waits.append(len(commits) - before)
+    is_over.set()
+    flooding.join(60)
+
+    # Who waits for a core as well, on a busy machine, sees more commits go by; starved, it sees all that are left.
+    assert sorted(waits)[len(waits) // 2] <= 100, waits
+    assert max(waits) <= 2_000, waits

@@ -112,18 +112,14 @@ def test_a_stopped_lock_holder_holds_up_nobody(open_journal, tmp_path, line, num
         assert b"True\n" == holder.stdout.readline()
         holder.send_signal(signal.SIGSTOP)
 
-        took_s = []
         for n in range(1, 11):
-            started = time.monotonic()
             journal.append(line(n))
-            took_s.append(time.monotonic() - started)
         health = journal.health()
         holder.kill()
     journal.append(line(11))
 
     assert list(range(12)) == numbers(tmp_path / "raw")
-    assert took_s[0] >= 0.1
-    assert sum(took_s[1:]) < 5 * 0.1
+    # Ten misses, one of them after a whole wait: by the clock, a disk that syncs slowly looks like a wait.
     assert (1, 10) == (health["lock_timeouts"], health["lock_misses"])
     assert 10 == journal.health()["lock_misses"]
 

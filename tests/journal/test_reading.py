@@ -278,11 +278,11 @@ def test_passing_over_is_far_faster_than_decoding(stored):
     file = stored(line * 40_000)
 
     def seconds(kinds):
-        started = time.perf_counter()
+        started = time.thread_time()  # what others do on the machine does not count
         count = sum(1 for _ in read_records(file, kinds=kinds))
-        return time.perf_counter() - started, count
+        return time.thread_time() - started, count
 
-    skipping, none = min(seconds({"run"}) for _ in range(3))
+    skipping, none = min(seconds({"run"}) for _ in range(5))
     decoding, all_of_them = seconds(None)
 
     assert (0, 40_000) == (none, all_of_them)

@@ -254,7 +254,7 @@ def test_never_means_never_until_asked(open_journal, clock, line):
     assert (0, 1, 1) == (before, after, fragile.sync_count)
 
 
-def _wait_until(claim: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def _wait_until(claim: Callable[[], bool], timeout_s: float = 60.0) -> None:
     end = time.monotonic() + timeout_s
     while not claim():
         assert time.monotonic() < end
@@ -269,13 +269,14 @@ def test_interval_syncs_behind_the_agent(open_journal, line):
     started = time.monotonic()
     for n in range(50):
         journal.append(line(n))
-    _wait_until(lambda: fragile.sync_count == 1)
-    waited = time.monotonic() - started
+    _wait_until(lambda: line(49) in fragile.safe)
+    waited, count = time.monotonic() - started, fragile.sync_count
     journal.append(line(51))
-    _wait_until(lambda: fragile.sync_count == 2)
+    _wait_until(lambda: line(51) in fragile.safe)
 
     assert waited > 0.05
-    _wait_until(lambda: line(51) in fragile.safe)
+    assert 1 <= count <= 1 + waited / 0.1  # one, unless others had the core for longer than an interval
+    assert fragile.sync_count > count
 
 
 def test_interval_syncs_old_files_before_it_leaves_them(open_journal, clock, line):
@@ -362,7 +363,7 @@ def test_a_hanging_disk_holds_neither_flush_nor_close(open_journal, line):
     release.set()
 
     assert not is_synced
-    assert took_s < 5
+    assert took_s < 20  # else 30 s
 
 
 def test_sync_waits_for_one_that_runs(open_journal, line):

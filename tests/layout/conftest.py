@@ -28,7 +28,7 @@ def module_paths(root: Path) -> list[Path]:
     """Return each .py file that the package ships, the face included."""
     return [
         root / "__init__.py",
-        *(path for folder in ("core", "plugins", "sinks") for path in sorted((root / folder).rglob("*.py"))),
+        *(path for folder in ("core", "plugins", "sinks", "testing") for path in sorted((root / folder).rglob("*.py"))),
     ]
 
 

@@ -69,7 +69,7 @@ def test_readme_opens_with_the_two_commands(root: Path):
     commands = dict(_FOUND.findall(top))
     assert ["demo", "test"] == list(commands)
     assert "python3 -m venv .venv && .venv/bin/pip install . && .venv/bin/telemetry demo" == commands["demo"]
-    assert "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox" == commands["test"]
+    assert "python3 -m venv .venv && .venv/bin/pip install tox && .venv/bin/tox run-parallel" == commands["test"]
 
 
 def test_script_runs_each_command_in_a_clone_of_its_own(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory):

@@ -3,7 +3,11 @@
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
+from patience import pause_at_midnight_s
 
 _HOSTILE = {"TELEMETRY_DISABLED": "1", "METRICS_API_URL": "http://127.0.0.1:9", "AGENT_OWNER": "somebody"}
 
@@ -32,3 +36,14 @@ def test_isolation_holds_against_a_users_settings(root: Path):
     )
 
     assert 0 == done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("moment", "pause_s"),
+    [("00:00:00", 0.0), ("23:58:59", 0.0), ("23:59:00", 61.0), ("23:59:59", 2.0)],
+)
+def test_a_test_is_over_before_the_day_is(moment: str, pause_s: float):
+    """None begins in the last minute of a UTC day."""
+    now = datetime.fromisoformat(f"2026-11-28T{moment}").replace(tzinfo=UTC)
+
+    assert pause_s == pause_at_midnight_s(now.timestamp())

@@ -66,8 +66,9 @@ def test_tests_are_no_package(root: Path):
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel_names: set[str], root: Path, module_paths: list[Path]):
-    """The built wheel ships every module, the type marker and the SQL; no test, no page, no benchmark."""
-    shipped = [*module_paths, root / "py.typed", *sorted((root / "sinks").rglob("*.sql"))]
+    """The built wheel ships every module, the type marker, SQL and templates; no test, no page, no benchmark."""
+    beside = [*(root / "sinks").rglob("*.sql"), *(root / "core" / "scaffold").rglob("*.txt")]
+    shipped = [*module_paths, root / "py.typed", *beside]
 
     expected = {f"telemetry/{path.relative_to(root).as_posix()}" for path in shipped}
     assert expected == {name for name in wheel_names if ".dist-info/" not in name}
@@ -90,7 +91,8 @@ def test_sdist_can_run_its_tests(unpacked_sdist: Path, root: Path):
 
 def test_data_files_are_declared(pyproject: dict[str, Any], root: Path):
     """A file type that is not in package-data would be missing in the wheel without a word."""
-    suffixes = {path.suffix for folder in ("core", "plugins", "sinks") for path in (root / folder).rglob("*.*")}
+    folders = ("core", "plugins", "sinks", "testing")
+    suffixes = {path.suffix for folder in folders for path in (root / folder).rglob("*.*")}
 
     declared = {
         Path(glob).suffix for globs in pyproject["tool"]["setuptools"]["package-data"].values() for glob in globs

@@ -18,7 +18,7 @@ TOLD = [
 @given(st.data())
 def test_the_payload_says_what_the_run_says(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Each field by its name, those that are None left out; the same in JSON."""
-    run = data.draw(any_valid.run())
+    run = data.draw(any_valid.runs())
 
     payload = APIPayload.from_run_record(run)
 

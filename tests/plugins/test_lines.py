@@ -29,7 +29,7 @@ EVENT = RunEvent("r", "step", START, {"n": 1}, "w", 1)
 @given(st.data())
 def test_a_record_is_one_line_of_json_and_comes_back(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """One newline, at the end; `record_type` first; and the same record when it is decoded."""
-    record = data.draw(any_valid.record)
+    record = data.draw(any_valid.records())
 
     line = encode_line(record)
 
@@ -81,7 +81,7 @@ def test_every_kind_of_record_has_a_name(record: Record, kind: str) -> None:
 @given(st.data())
 def test_a_cut_file_gives_all_its_whole_lines(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Cut the file anywhere: every line before the cut reads back, in order, and nothing else but perhaps the last."""
-    written = data.draw(st.lists(any_valid.event(), max_size=5))
+    written = data.draw(st.lists(any_valid.events(), max_size=5))
     blob = b"".join(map(encode_line, written))
     cut = data.draw(st.integers(0, len(blob)))
     whole = blob.count(b"\n", 0, cut)
@@ -95,7 +95,7 @@ def test_a_cut_file_gives_all_its_whole_lines(any_valid: SimpleNamespace, data: 
 @given(st.data())
 def test_a_torn_line_costs_only_itself(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """What was glued behind a torn line, as after a crash of an earlier writer, is found again."""
-    torn, behind, last = (data.draw(any_valid.run()) for _ in range(3))
+    torn, behind, last = (data.draw(any_valid.runs()) for _ in range(3))
     line = encode_line(torn)
     cut = data.draw(st.integers(1, len(line) - 2))
 
@@ -107,7 +107,7 @@ def test_a_torn_line_costs_only_itself(any_valid: SimpleNamespace, data: st.Data
 @given(st.data())
 def test_glued_records_come_apart(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Records without a newline between them are all found, with the bytes where they stand."""
-    records = data.draw(st.lists(any_valid.record, min_size=1, max_size=4))
+    records = data.draw(st.lists(any_valid.records(), min_size=1, max_size=4))
     pieces = [encode_line(record)[:-1] for record in records]
     blob = b"".join(pieces)
 
@@ -133,7 +133,7 @@ def test_a_foreign_line_is_a_record_or_a_value_error(any_valid: SimpleNamespace,
         *("fields", "writer", "seq", "_coerced", "coerced", "attempts", "reason", "ok", "sink", "status", "verdict"),
         *("items_failed", "start_time", "attributes", "commit_hash", "trigger_type", "files_changed", "api_posted"),
     )
-    values = data.draw(st.dictionaries(st.sampled_from(names), any_valid.json, max_size=8))
+    values = data.draw(st.dictionaries(st.sampled_from(names), any_valid.json_values(), max_size=8))
     values["record_type"] = data.draw(st.sampled_from(("run", "event", "metrics", "delivery", "commit", "other", 5)))
     values.setdefault("run_id", "r")
 

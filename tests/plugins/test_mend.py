@@ -42,7 +42,7 @@ def test_every_word_for_an_outcome_has_one_meaning(words: tuple[Any, ...], expec
 @given(st.data())
 def test_any_values_make_a_valid_run(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Whatever JSON stands in whatever field: the record is valid, and a field that changed is named and kept."""
-    values = data.draw(st.dictionaries(st.sampled_from(RUN_FIELDS), any_valid.json))
+    values = data.draw(st.dictionaries(st.sampled_from(RUN_FIELDS), any_valid.json_values()))
 
     run, complaints = mended_run(values)
 
@@ -56,7 +56,7 @@ def test_any_values_make_a_valid_run(any_valid: SimpleNamespace, data: st.DataOb
 @given(st.data())
 def test_what_has_no_field_is_an_attribute(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Unknown keys are kept as they are, without a complaint."""
-    strange = data.draw(st.dictionaries(st.text(min_size=1).map("x_{}".format), any_valid.json))
+    strange = data.draw(st.dictionaries(st.text(min_size=1).map("x_{}".format), any_valid.json_values()))
 
     run, complaints = mended_run({**RUN, **strange})
 

@@ -12,6 +12,8 @@ from telemetry.plugins import DeliveryReport, MetricsUpdate, RunRecord, fold
 from telemetry.plugins.merge import agent_of, placeholder
 from telemetry.plugins.records import RUN_FIELDS
 
+pytestmark = pytest.mark.once
+
 START = "2026-11-23T10:00:00.000000+00:00"
 END = "2026-11-23T10:00:02.500000+00:00"
 LATER = "2026-11-23T10:09:00.000000+00:00"
@@ -51,7 +53,7 @@ def folded(*lines: Any) -> RunRecord:
 def lines_of_one_run(any_valid: SimpleNamespace) -> st.SearchStrategy[list[Any]]:
     """Return a strategy for lines of every kind about one run."""
     same = st.just(RUN_ID)
-    line = any_valid.run(same) | any_valid.update(same) | any_valid.report(same)
+    line = any_valid.runs(same) | any_valid.updates(same) | any_valid.reports(same)
     return st.lists(line, min_size=1, max_size=4)
 
 
@@ -66,7 +68,7 @@ def test_the_last_line_again_changes_nothing(any_valid: SimpleNamespace, data: s
 @given(st.data())
 def test_a_run_that_has_ended_stays_ended(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Whatever comes behind a real end, its outcome stands."""
-    end = attrs.evolve(data.draw(any_valid.run(st.just(RUN_ID))), status="partial", verdict=False)
+    end = attrs.evolve(data.draw(any_valid.runs(st.just(RUN_ID))), status="partial", verdict=False)
     behind = data.draw(lines_of_one_run(any_valid))
 
     run = folded(started(), end, *behind)
@@ -78,7 +80,7 @@ def test_a_run_that_has_ended_stays_ended(any_valid: SimpleNamespace, data: st.D
 @given(st.data())
 def test_none_and_defaults_overwrite_nothing(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """What was set in a run that goes on is there behind its end, unless the end says otherwise."""
-    start = attrs.evolve(data.draw(any_valid.run(st.just(RUN_ID))), status="running", verdict=False)
+    start = attrs.evolve(data.draw(any_valid.runs(st.just(RUN_ID))), status="running", verdict=False)
     end = ended(items_failed=0, output_summary=None, error_summary=None)
 
     run = folded(start, end)
@@ -93,7 +95,7 @@ def test_none_and_defaults_overwrite_nothing(any_valid: SimpleNamespace, data: s
 @given(st.data())
 def test_the_start_line_says_who_the_run_is(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """Also when it comes behind the end, as from another process's journal."""
-    start = attrs.evolve(data.draw(any_valid.run(st.just(RUN_ID))), status="running", agent_name="seo")
+    start = attrs.evolve(data.draw(any_valid.runs(st.just(RUN_ID))), status="running", agent_name="seo")
     foreign_end = attrs.evolve(placeholder(RUN_ID, LATER), status="failed", end_time=LATER, writer="other", seq=1)
 
     forwards, backwards = folded(start, foreign_end), folded(foreign_end, start)
@@ -123,6 +125,35 @@ def test_an_end_completes_its_start() -> None:
         run.status,
         run.duration_ms,
     )
+
+
+def told_at_the_start() -> dict[str, Any]:
+    """Return a value for every field that a start can tell and its end leave out."""
+    by_end = ("end_time", "status", "duration_ms", "status_detail", "verdict", "writer", "seq")
+    by_type = {"int": 7, "bool": True, "tuple[str, ...]": ("product",), "Mapping[str, Any]": {"told": 1}}
+    special = {"trigger_type": "web", "start_time": "2026-11-23T09:00:00.000000+00:00"}
+    fields = [field for field in attrs.fields(RunRecord) if field.name not in ("run_id", "schema_version", *by_end)]
+    return {field.name: special.get(field.name, by_type.get(field.type, "told")) for field in fields}
+
+
+@pytest.mark.parametrize("name", told_at_the_start())
+def test_an_end_takes_from_its_start_what_it_leaves_out(name: str) -> None:
+    """Whichever field it is, alone: the start told it, and the end says nothing or something else of who it was."""
+    value = told_at_the_start()[name]
+
+    run = folded(started(**{name: value}), ended())
+
+    assert value == getattr(run, name)
+    assert ("success", END, 9) == (run.status, run.end_time, run.seq)
+
+
+@pytest.mark.parametrize("more", [{}, {"items_failed": 3, "metrics": {"n": 1}, "output_summary": "done"}])
+@pytest.mark.parametrize("said", [{}, {"product": "p", "host": "h", "attributes": {"a": 1}}])
+def test_an_end_that_repeats_its_start_is_the_run(said: dict[str, Any], more: dict[str, Any]) -> None:
+    """As our own agents write it: nothing is to be taken from the start."""
+    end = ended(**said, **more)
+
+    assert end == folded(started(**said), end)
 
 
 def test_the_first_end_wins() -> None:

@@ -23,7 +23,7 @@ def a_run(**fields: Any) -> RunRecord:
 @given(st.data())
 def test_a_run_comes_back_from_its_dict(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """`from_dict(to_dict())` is the same run, for every run."""
-    run = data.draw(any_valid.run())
+    run = data.draw(any_valid.runs())
 
     assert run == RunRecord.from_dict(run.to_dict())
 
@@ -31,7 +31,7 @@ def test_a_run_comes_back_from_its_dict(any_valid: SimpleNamespace, data: st.Dat
 @given(st.data())
 def test_a_run_comes_back_from_its_json(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """`to_json()` says all of a run, so that any JSON parser reads the same run."""
-    run = data.draw(any_valid.run())
+    run = data.draw(any_valid.runs())
 
     assert run == RunRecord.from_dict(json.loads(run.to_json()))
 
@@ -39,7 +39,7 @@ def test_a_run_comes_back_from_its_json(any_valid: SimpleNamespace, data: st.Dat
 @given(st.data())
 def test_an_event_comes_back_from_its_dict_and_json(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """`from_dict()` undoes `to_dict()` and, by way of a JSON parser, `to_json()`."""
-    event = data.draw(any_valid.event())
+    event = data.draw(any_valid.events())
 
     assert event == RunEvent.from_dict(event.to_dict())
     assert event == RunEvent.from_dict(json.loads(event.to_json()))
@@ -48,7 +48,7 @@ def test_an_event_comes_back_from_its_dict_and_json(any_valid: SimpleNamespace, 
 @given(st.data())
 def test_a_commit_comes_back_from_its_dict(any_valid: SimpleNamespace, data: st.DataObject) -> None:
     """`from_dict(to_dict())` is the same link."""
-    link = data.draw(any_valid.commit())
+    link = data.draw(any_valid.commits())
 
     assert link == CommitLink.from_dict(link.to_dict())
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -19,6 +20,8 @@ from telemetry.sinks.sqlite.commits import save_commit
 from telemetry.sinks.sqlite.connection import Damaged, Database, Opened
 from telemetry.sinks.sqlite.store import SqliteStore
 from telemetry.sinks.sqlite.writes import write_delivery, write_run
+
+pytestmark = pytest.mark.once
 
 RUN_IDS = [f"20261123T10000{number}Z-agent{number}-0000000{number}" for number in range(3)]
 WRITERS = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]
@@ -228,8 +231,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(run_id=run_ids, writer=writers, trigger=triggers, is_direct=st.booleans())
     def start(self, run_id: str, writer: str, trigger: str, is_direct: bool) -> None:
-        """Start a run, perhaps for the second time, by the writer that started it first."""
-        writer = vars(self).setdefault("starters", {}).setdefault(run_id, writer)
+        """Start a run, perhaps for the second time, or under an id that another process has started."""
         attributes = {"by": writer}
         told = {"agent_name": f"agent of {writer}", "trigger_type": trigger, "start_time": self.now()}
         self.set_by.setdefault((writer, run_id), {"metrics": {}}).update(told, attributes=attributes)

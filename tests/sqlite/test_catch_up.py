@@ -160,6 +160,29 @@ def test_passes_go_on_independently(database, write, catch_up):
     assert [1] == payloads(database)
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_question_asks_the_store_no_more_because_there_are_more_days(database, journal, write, catch_up, closed):
+    """A journal of 730 days that was read to its end cost each question 730 queries."""
+
+    def asked() -> int:
+        statements: list[str] = []
+        with database.reading() as opened:
+            opened.connection.set_trace_callback(statements.append)
+        catch_up.run(RUNS, EVENTS)
+        with database.reading() as opened:
+            opened.connection.set_trace_callback(None)
+        return len(statements)
+
+    for day in range(20):
+        write(a_start(f"r{day}"), an_event(f"r{day}"), name=f"events_202610{day:02}.ndjson")
+    catch_up.run(RUNS, EVENTS)
+    for plain in list(journal.iterdir()) if closed else []:
+        plain.with_name(f"{plain.name}.gz").write_bytes(gzip.compress(plain.read_bytes()))
+        plain.unlink()
+
+    assert 0 < asked() < 20
+
+
 def test_a_deadline_stops_between_two_batches(database, journal, write):
     """What was done stays done, and the next call goes on there."""
     write(*(an_event(payload=number) for number in range(5)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import quickest
 
 from telemetry.plugins import Retryable, RunRecord, StoreError
 from telemetry.sinks.sqlite.connection import CHECKPOINT_BYTES, Damaged, Database
@@ -75,7 +76,7 @@ def test_another_program_that_writes_costs_a_bounded_wait(
     lock_held.communicate("end\n")
     put(filled, a_run(run_id="next"))
 
-    assert 0.05 <= took_s < 0.5
+    assert 0.05 <= took_s < 20  # else for as long as the stranger has it
 
 
 def test_our_own_processes_wait_at_the_side_file(filled: Database, a_run: Callable[..., RunRecord]) -> None:
@@ -107,7 +108,7 @@ def test_a_lock_is_passed_on_when_its_holder_is_killed(filled: Database, process
 
     holder.kill()
 
-    assert lock.acquire(2.0)
+    assert lock.acquire(60.0)
     lock.close()
 
 
@@ -116,7 +117,7 @@ def test_threads_share_the_connection(filled: Database, a_run: Callable[..., Run
 
     def write(name: int) -> None:
         for number in range(20):
-            put(filled, a_run(run_id=f"{name}-{number}"), wait_s=10.0)
+            put(filled, a_run(run_id=f"{name}-{number}"), wait_s=60.0)
 
     threads = [threading.Thread(target=write, args=(name,)) for name in range(8)]
     for thread in threads:
@@ -132,9 +133,9 @@ def test_the_same_thread_cannot_enter_twice(filled: Database) -> None:
     """A signal handler that logs inside a write is told at once to come later."""
     began = time.monotonic()
     with filled.writing(1.0), pytest.raises(Retryable, match="in use"):
-        filled.writing(5.0).__enter__()
+        filled.writing(60.0).__enter__()
 
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 30
 
 
 class Interrupted(BaseException):
@@ -148,12 +149,13 @@ def test_an_interrupt_at_any_instant_leaves_no_lock_behind(filled: Database, a_r
     def interrupt(*_: object) -> None:
         raise Interrupted
 
+    usual_s = quickest(lambda: put(filled, a_run()), 0.0)
     before = signal.signal(signal.SIGALRM, interrupt)
     interrupts = 0
     try:
         for number in range(400):
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.00002 + number * 0.0000007)
+                signal.setitimer(signal.ITIMER_REAL, 0.00001 + usual_s * number / 250)
                 put(filled, a_run())
                 signal.setitimer(signal.ITIMER_REAL, 0)
             except Interrupted:
@@ -220,7 +222,7 @@ def test_a_child_has_a_connection_and_locks_of_its_own(filled: Database, a_run: 
 
     child = context.Process(target=write_in_child)
     child.start()
-    has_lock = answers.get(timeout=20)
+    has_lock = answers.get(timeout=60)
     child.join()
     put(filled, a_run(run_id="parent"))
 
@@ -293,19 +295,51 @@ def test_a_file_that_is_replaced_is_opened_anew(
     assert [("next", "running"), ("restored", "running")] == rows()
 
 
-def test_the_wal_is_cut_when_it_is_long(filled: Database, a_run: Callable[..., RunRecord]) -> None:
-    """A checkpoint leaves a WAL of one page, whose header is synced already."""
+def test_the_wal_is_begun_anew_when_it_is_long(filled: Database, a_run: Callable[..., RunRecord]) -> None:
+    """A checkpoint leaves a WAL of one page, whose head is synced already; its file is written over from there on."""
     assert filled.checkpoint(0.1)
     grow(filled, a_run)
-    long = filled.wal_bytes()
+    long, length = filled.wal.used_bytes(), os.stat(filled.wal.path).st_size
 
     is_short = filled.checkpoint(1.0)
 
     assert is_short
-    assert filled.wal_bytes() < 10_000 < CHECKPOINT_BYTES <= long
+    assert filled.wal.used_bytes() < 10_000 < CHECKPOINT_BYTES <= long
+    put(filled, a_run())
+    assert length == os.stat(filled.wal.path).st_size
 
 
-def test_a_reader_keeps_the_wal_from_being_cut(filled: Database, a_run: Callable[..., RunRecord]) -> None:
+def test_a_wal_that_a_reader_let_grow_is_cut(filled: Database, a_run: Callable[..., RunRecord]) -> None:
+    """It is begun anew when the reader has gone, and its file is not kept longer than two usual ones."""
+    with contextlib.closing(sqlite3.connect(filled.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM agent_runs").fetchall()
+        for _ in range(3 * CHECKPOINT_BYTES // 100_000):
+            put(filled, a_run(error_summary="x" * 100_000))
+    assert os.stat(filled.wal.path).st_size > 3 * CHECKPOINT_BYTES
+
+    assert filled.checkpoint(1.0)
+
+    assert os.stat(filled.wal.path).st_size <= 8 << 20
+
+
+def test_the_pages_are_written_back_before_others_are_locked_out(
+    filled: Database, a_run: Callable[..., RunRecord]
+) -> None:
+    """PASSIVE does the work while other programs may write, RESTART only begins anew; how long it took is told."""
+    grow(filled, a_run)
+    said: list[str] = []
+    with filled.reading() as opened:
+        opened.connection.set_trace_callback(said.append)
+
+    filled.checkpoint(1.0)
+
+    modes = [line.partition("wal_checkpoint")[2] for line in said if "wal_checkpoint" in line]
+    assert ["(PASSIVE)", "(RESTART)"] == modes
+    assert 0.0 < filled.checkpoint_s < 60.0
+
+
+def test_a_reader_keeps_the_wal_from_being_begun_anew(filled: Database, a_run: Callable[..., RunRecord]) -> None:
     """It is told of, and done when the reader has gone."""
     with contextlib.closing(sqlite3.connect(filled.path)) as reader:
         reader.execute("BEGIN")
@@ -319,7 +353,7 @@ def test_a_reader_keeps_the_wal_from_being_cut(filled: Database, a_run: Callable
 
 def grow(database: Database, a_run: Callable[..., RunRecord]) -> None:
     """Write until the WAL is long."""
-    while database.wal_bytes() < CHECKPOINT_BYTES:
+    while database.wal.used_bytes() < CHECKPOINT_BYTES:
         put(database, a_run(error_summary="x" * 100_000))
 
 

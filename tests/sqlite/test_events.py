@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from telemetry.plugins import RunEvent, RunRecord, SinkContext, encode_line, get_iso8601_timestamp
 from telemetry.sinks.journal import Reader, journal_files
+from telemetry.sinks.reading.pages import PAGE
 from telemetry.sinks.sqlite import caught_up
-from telemetry.sinks.sqlite.answers import PAGE
 from telemetry.sinks.sqlite.catch_up import EVENTS, CatchUp
 from telemetry.sinks.sqlite.connection import Database
 from telemetry.sinks.sqlite.event_lines import EventReader

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
-from telemetry.plugins import RunRecord, StoreError
+from telemetry.plugins import Retryable, RunRecord, StoreError
 from telemetry.sinks.sqlite.connection import Database
 from telemetry.sinks.sqlite.shapes import COLUMNS
 from telemetry.sinks.sqlite.writes import load_run, write_run
@@ -227,7 +227,7 @@ def test_a_store_that_is_not_ours_to_change_is_left_untouched(script: str, build
         database.writing(1.0).__enter__()
 
     assert before == hashlib.sha256(path.read_bytes()).hexdigest()
-    for word in (str(path), "left untouched", "journal keeps every record", "Set another database_path"):
+    for word in (str(path), "left untouched", "journal keeps every record", "database_path"):
         assert word.lower() in str(caught.value).lower()
 
 
@@ -260,6 +260,16 @@ FIRST_USERS = """
 """
 
 
+READER = """
+    import sqlite3, sys, time
+    connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+    connection.execute("BEGIN")
+    connection.execute("SELECT count(*) FROM agent_runs").fetchone()
+    print("reading", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes")
 def test_sixty_four_first_users_make_one_store(path: Path, processes: Any) -> None:
     """Whoever is first makes the file; nobody fails, and every run is there."""
@@ -279,3 +289,36 @@ def test_first_users_of_an_old_store_migrate_it_once(build: Callable[[str], Path
     assert "{10: 32}\n" == answer
     assert 1 == len(list(path.parent.glob("*.bak")))
     assert [*("old-1", "old-2"), *(f"r{n:02}" for n in range(32))] == [r[0] for r in dump(path, "agent_runs", "run_id")]
+
+
+@pytest.mark.parametrize(("read_s", "backups"), [(0.2, 1), (30.0, 0)])
+def test_a_reader_in_the_way_makes_no_second_backup(
+    read_s: float, backups: int, build: Callable[[str], Path], database: Database, processes: Any
+) -> None:
+    """A migration waits for who reads the old file; when it gives up, it takes its copy of the file back."""
+    path = build(IN_THE_FIELD["v1"])
+    reader = processes.start(READER, path, read_s)
+    assert "reading\n" == reader.stdout.readline()
+
+    with contextlib.suppress(Retryable), database.writing(1.0 if backups == 0 else 20.0):
+        pass
+
+    assert backups == len(list(path.parent.glob("*.bak")))
+    assert (backups == 1) == ("insight_id" in {row[1] for row in dump(path, "pragma_table_info('agent_runs')", "*")})
+
+
+def test_a_store_that_cannot_mark_unread_runs_learns_it(
+    path: Path, database: Database, a_run: Callable[..., RunRecord], rows: Callable[..., list[Any]]
+) -> None:
+    """A store of 0.1.0 before that mark keeps its rows, and takes runs of the journal's."""
+    with database.writing(1.0) as opened:
+        write_run(opened.connection, opened.shape, a_run(run_id="old", attributes={"a": 1}))
+    database.close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE run_extras DROP COLUMN unread")
+        connection.commit()
+
+    with database.writing(1.0) as opened:
+        write_run(opened.connection, opened.shape, a_run(run_id="new", attributes={"a": 1}), is_journaled=True)
+
+    assert [("new", 1), ("old", 0)] == rows("SELECT run_id, unread FROM run_extras ORDER BY run_id")

@@ -116,7 +116,7 @@ def test_the_version_is_told_twice(created: Path, rows: Callable[..., list[Any]]
 
 def test_what_the_platform_adds_lies_in_tables_of_its_own(created: Path, rows: Callable[..., list[Any]]) -> None:
     """The view `runs` has the columns of agent_runs, then those of run_extras."""
-    assert ("run_id", *EXTRA_COLUMNS) == tuple(described(rows, "run_extras"))
+    assert ("run_id", *EXTRA_COLUMNS, "unread") == tuple(described(rows, "run_extras"))
     assert (*COLUMNS, *EXTRA_COLUMNS) == tuple(described(rows, "runs"))
     assert ["file_no", "name", "head", "runs_offset", "events_offset"] == list(described(rows, "journal_files"))
 

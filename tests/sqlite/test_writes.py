@@ -102,7 +102,7 @@ def told(run: RunRecord | None) -> dict[str, Any] | None:
     return {name: value for name, value in run.to_dict().items() if name not in unseen}
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(lines=st.lists(starts | ends | updates | reports, min_size=1, max_size=6))
 def test_any_history_of_a_run_makes_the_row_that_the_merge_rule_says(lines: list[Line], database: Database) -> None:
     """The quick statements and the slow path agree with `fold`, in every order, with every line once or twice."""
@@ -121,7 +121,7 @@ def test_any_history_of_a_run_makes_the_row_that_the_merge_rule_says(lines: list
     assert told(fold(expected, lines[-1])) == told(again)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(run=starts | ends)
 def test_any_run_comes_back_as_it_was_saved(run: RunRecord, database: Database) -> None:
     """Texts with NUL, quotes and snow, nested values, the largest numbers: nothing changes on the way."""

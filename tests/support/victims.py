@@ -56,7 +56,7 @@ class Victim:
             else:
                 self.acknowledged = int(line)
 
-    def wait_for(self, count: int, timeout_s: float = 30.0) -> None:
+    def wait_for(self, count: int, timeout_s: float = 90.0) -> None:
         """Return when *count* events are acknowledged."""
         end = time.monotonic() + timeout_s
         while self.acknowledged < count:
@@ -67,8 +67,8 @@ class Victim:
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Kill it, and wait until all that it said has been heard."""
         self.process.send_signal(number)
-        self.process.wait(timeout=30)
-        self._reader.join(timeout=30)
+        self.process.wait(timeout=60)
+        self._reader.join(timeout=60)
         assert self.process.stdout is not None
         self.process.stdout.close()
 

@@ -87,13 +87,13 @@ class Environment:
     def test(self, folder: Path, **variables: str) -> str:
         """Run the tests in *folder* with pytest, and return the last line of what it says."""
         command = [str(self.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
-        return self._checked(command, cwd=folder, **variables).stdout.strip().splitlines()[-1]
+        return self._checked(command, cwd=folder, timeout=300, **variables).stdout.strip().splitlines()[-1]
 
     def _checked(
-        self, command: list[str], cwd: Path | None = None, **variables: str
+        self, command: list[str], cwd: Path | None = None, timeout: float = 100, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=cwd, env=_clean(os.environ) | variables, capture_output=True, text=True, timeout=100
+            command, cwd=cwd, env=_clean(os.environ) | variables, capture_output=True, text=True, timeout=timeout
         )
         assert 0 == done.returncode, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

@@ -115,6 +115,8 @@ _REFUSED = {
     "function": "is no class",
     "unbuilt": "in the constructor",
 }
+_GIVEN_UP = "telemetry_records_given_up"
+_BUSY = {"slow"}  # a busy machine may let any sink wait for 50 ms
 _RUNNING = ("raising", "exiting", "sleeping")
 _GOOD = '[sinks.raw]\ntype = "ndjson"\n[sinks.db]\ntype = "sqlite"\n[sinks.csv]\n'
 _AGENT = """
@@ -164,13 +166,14 @@ def test_agent_and_good_sinks_go_on(stranger, configured, tmp_path: Path):
     told = json.loads(done.stdout)
     [journal] = (tmp_path / "raw").glob("*.ndjson")
     lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
-    assert list(range(100)) == [line["payload"]["number"] for line in lines if line["record_type"] == "event"]
+    assert list(range(100)) == [line["payload"]["number"] for line in lines if line.get("event_type") == "page"]
+    assert ["sleeping"] == [line["payload"]["sink"] for line in lines if line.get("event_type") == _GIVEN_UP]
     with closing(sqlite3.connect(tmp_path / "db" / "telemetry.sqlite")) as connection:
         rows = connection.execute("SELECT run_id, status, items_succeeded FROM agent_runs").fetchall()
     assert [(told["run_id"], "success", 100)] == rows
     [sheet] = (tmp_path / "csv").glob("*.csv")
     assert [told["run_id"]] == [row["run_id"] for row in csv.DictReader(sheet.read_text("utf-8").splitlines())]
-    assert told["took_s"] < 10
+    assert told["took_s"] < 25  # else 30 s
 
 
 def test_each_fault_is_named_once(stranger, configured):
@@ -181,9 +184,9 @@ def test_each_fault_is_named_once(stranger, configured):
     faults = "\n".join(told["faults"])
     assert [] == [name for name, reason in _REFUSED.items() if reason not in faults]
     assert {"raw", "db", "csv", *_RUNNING} == set(told["sinks"])
-    assert {"RuntimeError"} == set(told["sinks"]["raising"]["failed"])
+    raised, exited = (set(told["sinks"][name]["failed"]) - _BUSY for name in ("raising", "exiting"))
+    assert ({"RuntimeError"}, {"SystemExit"}) == (raised, exited)
     assert told["sinks"]["raising"]["failed"]["RuntimeError"] >= 103
-    assert {"SystemExit"} == set(told["sinks"]["exiting"]["failed"])
     assert {"slow": 1} == told["sinks"]["sleeping"]["failed"]
     assert {} == told["sinks"]["raw"]["failed"] == told["sinks"]["db"]["failed"] == told["sinks"]["csv"]["failed"]
     assert 1 == done.stderr.count("always")

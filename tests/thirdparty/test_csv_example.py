@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 _CONFIG = """
 [sinks.raw]
 type = "ndjson"
@@ -34,7 +36,7 @@ def example(docs: Path) -> Path:
 @pytest.fixture(scope="module")
 def stranger(environment, example: Path):
     """Return a fresh environment with local-telemetry and the example, both from their wheels."""
-    return environment(example, tools=("pytest",))
+    return environment(example, tools=("hypothesis", "pytest"))
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """Follow the guide "Write a sink" with its own files, from an empty folder to a package that an agent uses."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.once
 
 _FILE = re.compile(r"^```\{code-block\} \w+\n:caption: (?P<path>\S+)\n\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AGENT = """
@@ -38,7 +41,9 @@ def folder(docs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reader(environment, folder: Path):
     """Return a fresh environment with the guide's two distributions, built from the guide's files."""
-    return environment(folder / "telemetry-sink-failures", folder / "telemetry-no-heartbeats", tools=("pytest",))
+    return environment(
+        folder / "telemetry-sink-failures", folder / "telemetry-no-heartbeats", tools=("hypothesis", "pytest")
+    )
 
 
 @pytest.fixture
@@ -56,6 +61,7 @@ def test_guide_has_the_files_of_two_distributions(folder: Path):
         "telemetry-no-heartbeats/telemetry_no_heartbeats.py",
         "telemetry-sink-failures/pyproject.toml",
         "telemetry-sink-failures/telemetry_sink_failures.py",
+        "telemetry-sink-failures/test_conformance.py",
         "telemetry-sink-failures/test_failures.py",
         "telemetry.toml",
     ]
@@ -67,17 +73,21 @@ def test_requirements_are_declared(reader):
 
 
 def test_sink_passes_the_guides_test(reader, folder: Path):
-    """The test of the guide holds for the sink of the guide."""
-    assert reader.test(folder / "telemetry-sink-failures").startswith("1 passed")
+    """The test of the guide holds for the sink of the guide, and so does the whole contract."""
+    told = reader.test(folder / "telemetry-sink-failures")
+
+    assert int(told.split(" passed")[0].split()[-1]) > 100, told
+    assert "failed" not in told
 
 
 def test_agent_is_recorded_as_the_guide_says(reader, configured, tmp_path: Path):
-    """Failed runs stand in the text file, heartbeats nowhere, hosts are shortened; the file has no fault."""
+    """Failed runs stand in the file, heartbeats nowhere, hosts are shortened; the file has no fault."""
     done = reader.run(_AGENT, **configured)
 
     assert "[('b', ['page']), ('a', ['page'])]\n" == done.stdout
-    [line] = (tmp_path / "failures.txt").read_text("utf-8").splitlines()
-    assert line.endswith(" crawler: ConnectionError: no route to host")
+    [line] = (tmp_path / "failures.jsonl").read_text("utf-8").splitlines()
+    told = json.loads(line)
+    assert ("crawler", "ConnectionError: no route to host") == (told["agent_name"], told["error_summary"])
     assert "heartbeat" not in "".join(path.read_text("utf-8") for path in (tmp_path / "raw").glob("*.ndjson"))
     assert "" == done.stderr
 

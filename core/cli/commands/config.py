@@ -10,7 +10,7 @@ import click
 from ...config import TelemetryConfig
 from ...config.effective import EffectiveValue, effective_values
 from ..desk import Desk, pass_desk
-from ..faults import Exit, Fault, report
+from ..faults import Exit, Fault, report, warn
 from ..group import DeskCommand
 from ..letters import one_line
 from ..listing import output_options, write_list, write_one
@@ -76,13 +76,18 @@ def _origin(row: EffectiveValue) -> Cell:
 @pass_desk
 def check(desk: Desk, /, form: str | None) -> int:
     """Find everything that is wrong with the configuration, down to the options of each sink."""
-    from ...config.checking import faults_of
+    from ...config import checking
 
     config = desk.load_config()
-    faults = faults_of(config)
+    checked = checking.check(config)
+    faults = checked.faults
     if form == "json":
-        write_one(desk.screen, {"ok": not faults, "faults": list(faults), "file": _file_text(desk)})
-    elif faults:
+        found = {"faults": list(faults), "warnings": list(checked.warnings)}
+        write_one(desk.screen, {"ok": not faults, **found, "file": _file_text(desk)})
+        return Exit.BAD_CONFIG if faults else Exit.OK
+    for warning in checked.warnings:
+        warn(desk.screen, warning)
+    if faults:
         told = "\n".join(f"{number}. {fault}" for number, fault in enumerate(faults, start=1))
         report(desk.screen, Fault(told, where=_file_text(desk) or "environment", cure=_MEND))
     else:

@@ -131,10 +131,10 @@ def _show_places(desk: Desk) -> None:
     screen.say(f"\n{screen.style('Where it lies', 'bold')}")
     places = [(path, "journal, a JSON object a line") for path in _journal_files(desk)[-1:]]
     places += [(path, "SQLite, a row a run") for path in _databases(desk)]
-    width = max(len(str(path)) for path, _ in places)
+    # The path comes last: it may be longer than a line, and is to be copied whole.
     for path, what in places:
         size = size_text(path.stat().st_size) if path.is_file() else ""
-        screen.say(f"  {padded(str(path), width)}  {screen.style(f'{size:>7}  {what}', 'dim')}")
+        screen.say(f"  {screen.style(f'{padded(what, 28)}  {size:>7}', 'dim')}  {path}")
 
 
 def _journal_files(desk: Desk) -> list[Path]:

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 
 import click
+from attrs import evolve
 
 from ....plugins.errors import TelemetryError
+from ....plugins.ids import parse_time
 from ....plugins.store import RunQuery
 from ...checkup.database import check_database, check_library
 from ...checkup.finding import FAULT, NOTE, OK, WARNING, Finding
 from ...checkup.journal import check_clock, check_journal
+from ...checkup.locks import check_file_system, check_locks
 from ...checkup.packages import check_name
 from ...checkup.places import check_access, check_disk, check_fsync
-from ...config.checking import faults_of
+from ...config import checking
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..letters import padded, printable, wrapped
 from ..listing import is_table, output_options, write_list
+from ..opening import built_sinks
 from ..screen import Screen
 from ..stores import database_path, journal_path
 from ..table import Column
-from ..words import plural
-from .plugins import plugin_rows
+from ..words import duration_text, plural
+from .plugins import FAULTY, plugin_rows
 from .sinks import sink_rows
 
 __all__ = ["command", "findings_of"]
@@ -32,6 +37,7 @@ __all__ = ["command", "findings_of"]
 _SIGNS = {OK: "success", NOTE: "dot", WARNING: "partial", FAULT: "failed"}
 _STYLES = {OK: "success", NOTE: "dim", WARNING: "warning", FAULT: "failed"}
 _AREA = 13
+_PATIENCE = timedelta(hours=1)
 _EXAMPLES = (
     ("telemetry doctor", "look at everything; the exit code is 1 when there is a fault"),
     ("telemetry doctor --fix", "mend what can be mended without asking"),
@@ -39,7 +45,9 @@ _EXAMPLES = (
 
 
 @click.command("doctor", cls=DeskCommand, examples=_EXAMPLES)
-@click.option("--fix", is_flag=True, help="Mend what can be mended without asking: who may read the files.")
+@click.option(
+    "--fix", is_flag=True, help="Mend what can be mended without asking: who may read the files, a damaged database."
+)
 @output_options()
 @pass_desk
 def command(desk: Desk, /, fix: bool, form: str | None) -> int:
@@ -74,6 +82,8 @@ def findings_of(desk: Desk) -> list[Finding]:
         lambda: check_access(base_dir),
         lambda: check_disk(base_dir),
         lambda: check_fsync(base_dir),
+        lambda: _file_system(desk),
+        lambda: check_locks(base_dir, (journal_path(desk) / ".lock",)),
         lambda: check_journal(journal_path(desk)),
         check_library,
         lambda: _database(desk),
@@ -86,10 +96,12 @@ def findings_of(desk: Desk) -> list[Finding]:
 
 
 def _config(desk: Desk) -> Iterator[Finding]:
-    faults = faults_of(desk.config)
-    for fault in faults:
+    checked = checking.check(desk.config)
+    for fault in checked.faults:
         yield Finding("configuration", FAULT, fault, cure="telemetry config check")
-    if not faults:
+    for warning in checked.warnings:
+        yield Finding("configuration", WARNING, warning)
+    if not checked.faults:
         yield Finding("configuration", OK, f"no fault, {plural(len(desk.config.sinks), 'sink')}")
 
 
@@ -99,7 +111,23 @@ def _database(desk: Desk) -> Iterator[Finding]:
     except Fault as fault:
         yield Finding("database", NOTE, fault.what, cure=fault.cure)
         return
-    yield from check_database(path)
+    for finding in check_database(path):
+        is_damage = finding.area == "database" and finding.level == FAULT
+        yield evolve(finding, cure="telemetry rebuild", fix=lambda: _rebuild(desk)) if is_damage else finding
+
+
+def _rebuild(desk: Desk) -> None:
+    from ...care import Care
+
+    Care(desk.config).rebuild()
+
+
+def _file_system(desk: Desk) -> Iterator[Finding]:
+    built = built_sinks(desk.config)
+    for name, sink in built.sinks.items():
+        if hasattr(sink, "file_system"):
+            context = built.contexts[name]
+            yield from check_file_system(context.base_dir, *sink.file_system(context))
 
 
 def _clock(desk: Desk) -> Iterator[Finding]:
@@ -119,18 +147,34 @@ def _sinks(desk: Desk) -> Iterator[Finding]:
         if row.trouble:
             told = f"{row.name} has {plural(row.pending or 0, 'record')} to deliver and cannot"
             yield Finding("sinks", WARNING, told, row.trouble, "telemetry outbox status")
+        if row.aside:
+            told = f"{row.name} took others, but not {plural(row.aside, 'record')}, which it gets again later"
+            yield Finding("sinks", WARNING, told, cure=f"telemetry outbox dead {row.name} --aside")
         if row.dead:
             told = f"{row.name} gave up {plural(row.dead, 'record')}"
             yield Finding("sinks", WARNING, told, cure=f"telemetry outbox dead {row.name}")
-        if not row.trouble and not row.dead:
+        if not row.trouble and (age := _waiting(row.oldest)) is not None:
+            told = f"{row.name} lags: {plural(row.pending or 0, 'record')} to deliver, the oldest for {age}"
+            yield Finding("sinks", WARNING, told, row.oldest or "", "telemetry outbox flush")
+        elif not row.trouble and not row.aside and not row.dead:
             yield Finding("sinks", OK, f"{row.name} ({row.type})")
+
+
+def _waiting(oldest: str | None) -> str | None:
+    """Return how long the oldest record has waited, None where that is no reason to worry: agents deliver in bursts."""
+    try:
+        age = datetime.now(UTC) - parse_time(oldest) if oldest else timedelta()
+    except ValueError:
+        return None  # another program's time
+    return duration_text(age.total_seconds() * 1000) if age > _PATIENCE else None
 
 
 def _plugins(desk: Desk) -> Iterator[Finding]:
     for row in plugin_rows(desk.config):
-        if row.state == "broken":
+        if row.state in FAULTY:
+            level = FAULT if row.is_used else WARNING
             cure = f"update or remove it, or set disable_plugins = [{row.entry.name!r}]"
-            yield Finding("plugins", FAULT, f"{row.entry} is broken", row.detail, cure)
+            yield Finding("plugins", level, f"{row.entry} cannot be used: {row.state}", row.detail, cure)
         elif row.state == "shadowed":
             yield Finding("plugins", WARNING, f"{row.entry} is never used", row.detail, "remove one of the two")
 

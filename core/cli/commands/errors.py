@@ -41,8 +41,10 @@ def command(desk: Desk, /, limit: int, form: str | None, **filters: Any) -> None
     groups = group_faults(desk.store.runs(query))
     write_list(screen, form, _columns(screen.now()), groups[:limit], FaultGroup.to_dict)
     if is_table(screen, form):
-        told = f"{plural(len(groups) - limit, 'fault')} more: --limit N" if len(groups) > limit else ""
-        screen.tell(screen.style("No run failed." if not groups else told, "dim")) if told or not groups else None
+        if not groups:
+            desk.tell_nothing("No run failed.")
+        elif len(groups) > limit:
+            screen.tell(screen.style(f"{plural(len(groups) - limit, 'fault')} more: --limit N", "dim"))
 
 
 def _columns(now: datetime) -> list[Column[FaultGroup]]:

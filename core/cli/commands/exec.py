@@ -14,6 +14,7 @@ from ....plugins.records import TRIGGER_TYPES
 from ...client import TelemetryClient
 from ...execution import CANNOT_RUN, NOT_FOUND, Finished, run_command
 from ...git import GitFailed, read_commit
+from ..completing import complete_agents, complete_jobs
 from ..desk import Desk, pass_desk
 from ..faults import Fault, report
 from ..group import DeskCommand
@@ -34,8 +35,13 @@ _EXAMPLES = (
     examples=_EXAMPLES,
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )
-@click.option("--agent", required=True, metavar="NAME", help="Who runs.")
-@click.option("--job", metavar="NAME", help="What kind of work; the name of the command when left out.")
+@click.option("--agent", required=True, metavar="NAME", help="Who runs.", shell_complete=complete_agents)
+@click.option(
+    "--job",
+    metavar="NAME",
+    help="What kind of work; the name of the command when left out.",
+    shell_complete=complete_jobs,
+)
 @click.option("--trigger", type=click.Choice(TRIGGER_TYPES), default="cli", show_default=True, help="What set it off.")
 @click.argument("words", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_desk

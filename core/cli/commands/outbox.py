@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import click
 
+from ...care.delivering import Delivering
 from ...client import TelemetryClient
+from ..completing import complete_remote_sinks
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
+from ..long_work import long_work
 from ..opening import built_sinks
 from ..table import Cell, Column
-from ..words import age_text, clock_text, plural, short_id
+from ..words import age_text, clock_text, count_text, plural, short_id
 
 __all__ = ["command"]
 
@@ -30,9 +34,10 @@ _EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "dead": (
         ("telemetry outbox dead", "what was given up, and why"),
         ("telemetry outbox dead hq --nl", "the dead letters of one sink, with their records"),
+        ("telemetry outbox dead --aside", "what failed while others were taken, and is tried again by itself"),
     ),
     "retry": (
-        ("telemetry outbox retry hq", "queue the dead letters of one sink again"),
+        ("telemetry outbox retry hq", "queue the dead letters of one sink again, and what is aside"),
         ("telemetry outbox retry hq --key 3f2a", "one of them, by the beginning of its key"),
     ),
 }
@@ -52,9 +57,10 @@ def status(desk: Desk, /, form: str | None) -> None:
     now = screen.now()
     columns: list[Column[Any]] = [
         Column(name="sink", value=lambda row: row.sink, style="bold"),
-        Column(name="pending", value=lambda row: row.pending, is_right=True),
+        Column(name="pending", value=lambda row: row.pending, is_right=True, is_count=True),
         Column(name="oldest", value=lambda row: row.oldest, cell=lambda row: Cell(age_text(row.oldest, now))),
-        Column(name="dead", value=lambda row: row.dead, is_right=True),
+        Column(name="aside", value=lambda row: row.aside, is_right=True, is_count=True),
+        Column(name="dead", value=lambda row: row.dead, is_right=True, is_count=True),
         Column(name="attempts", title="tries", value=_of_trouble("attempts"), is_right=True),
         Column(name="retry_at", title="next try", value=_of_trouble("retry_at"), cell=_next_try(now)),
         Column(name="trouble", value=_of_trouble("reason"), style="failed", least=20),
@@ -94,23 +100,30 @@ def outboxes(desk: Desk, wanted: str | None = None) -> Iterator[tuple[str, Any]]
 @click.option("--timeout", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds at most.")
 @pass_desk
 def flush(desk: Desk, /, timeout: float) -> None:
-    """Deliver what waits, now; what is not delivered in time stays queued."""
-    with TelemetryClient(desk.config) as client:
-        client.flush(timeout)
-    left = {name: outbox.status().pending for name, outbox in outboxes(desk)}
+    """Deliver what waits, now; what is not delivered in time, or comes meanwhile, stays queued."""
+    go_on = "the same command; what is not delivered stays queued, also for the next process that records"
+    with long_work(desk.screen, go_on) as progress, TelemetryClient(desk.config) as client:
+        delivering = Delivering(client, dict(outboxes(desk)), progress, timeout, patience_s=timeout)
+        delivering.run()
+    left = delivering.left()
     if not left:
         desk.screen.say("No remote sink is configured: there is nothing to deliver.")
-    for name, pending in left.items():
-        desk.screen.say(f"{name}: {plural(pending, 'record')} left" if pending else f"{name}: all delivered")
+    for name, count in left.items():
+        told = f"{plural(count, 'record')} left" if count else "all delivered"
+        found = delivering.outboxes[name].status()
+        given_up = f", but for {plural(found.dead, 'dead letter')}: telemetry outbox dead {name}"
+        later = f", but for {count_text(found.aside)} that will be tried later: telemetry outbox dead {name} --aside"
+        desk.screen.say(f"{name}: {told}{later if found.aside else ''}{given_up if found.dead else ''}")
     if any(left.values()):
         raise Fault("not everything could be delivered", cure="telemetry outbox status tells what holds it up")
 
 
 @command.command("dead", cls=DeskCommand, examples=_EXAMPLES["dead"])
-@click.argument("sink", required=False)
+@click.argument("sink", required=False, shell_complete=complete_remote_sinks)
+@click.option("--aside", "is_aside", is_flag=True, help="List instead what is tried again by itself.")
 @output_options()
 @pass_desk
-def dead(desk: Desk, /, sink: str | None, form: str | None) -> None:
+def dead(desk: Desk, /, sink: str | None, is_aside: bool, form: str | None) -> None:
     """List what was given up, and why."""
     screen = desk.screen
     now = screen.now()
@@ -120,30 +133,40 @@ def dead(desk: Desk, /, sink: str | None, form: str | None) -> None:
         Column(
             name="run", value=lambda row: row[1].record.run_id, cell=lambda row: Cell(short_id(row[1].record.run_id))
         ),
-        Column(name="attempts", title="tries", value=lambda row: row[1].attempts, is_right=True),
+        Column(name="attempts", title="retries", value=lambda row: row[1].attempts, is_right=True),
+        *([_again_at(now)] if is_aside else ()),
         Column(name="key", value=lambda row: row[1].key, least=12, rank=1),
         Column(name="reason", value=lambda row: row[1].reason, least=20),
     ]
-    letters = ((name, letter) for name, outbox in outboxes(desk, sink) for letter in outbox.dead_letters())
-    write_list(screen, form, columns, letters, _as_dict)
+    listed = ((name, box.aside() if is_aside else box.dead_letters()) for name, box in outboxes(desk, sink))
+    letters = ((name, letter) for name, several in listed for letter in several)
+    first = next(letters, None)
+    write_list(screen, form, columns, letters if first is None else chain([first], letters), _as_dict)
+    if is_table(screen, form) and first is None:
+        screen.tell("Nothing is aside." if is_aside else "Nothing was given up.")
 
 
-def _run(row: tuple[str, Any]) -> Cell:
-    return Cell(short_id(row[1].record.run_id))
+def _again_at(now: Any) -> Column[tuple[str, Any]]:
+    return Column(
+        name="again_at",
+        title="next try",
+        value=lambda row: row[1].again_at,
+        cell=lambda row: Cell(clock_text(row[1].again_at, now)),
+    )
 
 
 def _as_dict(row: tuple[str, Any]) -> dict[str, Any]:
     sink, letter = row
-    names = ("when", "reason", "attempts", "key")
+    names = ("when", "reason", "attempts", "key", *(("again_at",) if letter.again_at else ()))
     return {"sink": sink, **{name: getattr(letter, name) for name in names}, "record": letter.record.to_dict()}
 
 
 @command.command("retry", cls=DeskCommand, examples=_EXAMPLES["retry"])
-@click.argument("sink")
+@click.argument("sink", shell_complete=complete_remote_sinks)
 @click.option("--key", "keys", multiple=True, metavar="KEY", help="Only letters whose key begins so.")
 @pass_desk
 def retry(desk: Desk, /, sink: str, keys: tuple[str, ...]) -> None:
-    """Queue dead letters again; the next process that delivers takes them up."""
+    """Queue dead letters again, and what is aside; the next process that delivers takes them up."""
     [(_, outbox)] = outboxes(desk, sink)
     wanted = _whole_keys(outbox, keys) if keys else None
     count = outbox.retry_dead(wanted)
@@ -151,8 +174,11 @@ def retry(desk: Desk, /, sink: str, keys: tuple[str, ...]) -> None:
 
 
 def _whole_keys(outbox: Any, parts: tuple[str, ...]) -> list[str]:
-    found = [letter.key for letter in outbox.dead_letters() if letter.key.startswith(parts)]
+    letters = chain(outbox.dead_letters(), outbox.aside())
+    found = [letter.key for letter in letters if letter.key.startswith(parts)]
     if not found:
         told = ", ".join(parts)
-        raise Fault(f"no dead letter has a key like {told}", cure="telemetry outbox dead", code=Exit.NOT_FOUND)
+        raise Fault(
+            f"no dead letter has a key like {told}", cure="telemetry outbox dead [--aside]", code=Exit.NOT_FOUND
+        )
     return found

@@ -15,8 +15,9 @@ from ....plugins.ids import parse_time
 from ....plugins.records import RunRecord
 from ...figures import number_in
 from ...plotting import Point, Scale, columns_of, svg_of
+from ..completing import complete_metrics, complete_runs
 from ..desk import Desk, pass_desk
-from ..faults import Exit, Fault
+from ..faults import Exit, Fault, need_folder_of
 from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..letters import one_line, padded, width_of
@@ -37,9 +38,15 @@ _EXAMPLES = (
 
 
 @click.command("plot", cls=DeskCommand, examples=_EXAMPLES)
-@click.argument("metric")
+@click.argument("metric", shell_complete=complete_metrics)
 @run_filters
-@click.option("--run", "run", metavar="RUN", help="Over the events of this run: METRIC is a name in their payloads.")
+@click.option(
+    "--run",
+    "run",
+    metavar="RUN",
+    help="Over the events of this run: METRIC is a name in their payloads.",
+    shell_complete=complete_runs,
+)
 @click.option("--type", "event_type", metavar="NAME", help="With --run: only events of this type.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=1000, show_default=True, help="The newest runs only.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write an SVG picture to this file.")
@@ -62,6 +69,8 @@ def command(
     METRIC is a metric of the runs, `duration`, or a count such as items_failed; with --run it is looked for in the
     payloads of the events of one run.
     """
+    if out is not None:
+        need_folder_of(out)
     name = _DURATION if metric == "duration" and run is None else metric
     if run is not None:
         points = list(_points_of_events(desk, desk.find_run(run), name, event_type))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import click
 
-from ....plugins.store import RunStore
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..listing import output_options, write_list
-from ..stores import database_path, read_only_database
+from ..long_work import long_work
+from ..stores import database_path, index_events, journal_path, read_only_database
 from ..table import Column
 
 __all__ = ["command"]
@@ -22,40 +26,80 @@ __all__ = ["command"]
 _EXAMPLES = (
     ('telemetry query "SELECT status, count(*) FROM runs GROUP BY status"', "count runs by status"),
     ("telemetry query - --csv < report.sql", "read the SQL from a file, write CSV"),
+    ('telemetry query --raw "SELECT event_type, count(*) FROM events GROUP BY 1"', "ask the journal itself"),
 )
 Row = tuple[Any, ...]
 
 
 @click.command("query", cls=DeskCommand, examples=_EXAMPLES)
 @click.argument("sql")
+@click.option("--raw", "is_raw", is_flag=True, help="Ask the journal itself, .gz days included, by DuckDB.")
 @output_options()
 @pass_desk
-def command(desk: Desk, /, sql: str, form: str | None) -> None:
+def command(desk: Desk, /, sql: str, is_raw: bool, form: str | None) -> None:
     """
     Ask the store in SQL, read only.
 
     The tables are agent_runs, run_events and commits; the view runs joins what the platform adds, such as
     attributes_json and parent_run_id. SQL may be `-`: it is read from standard input then.
+
+    With --raw the SQL is DuckDB's, and the views are events, run_lines, and lines with each whole line as JSON.
     """
+    desk.refuse_store("query asks what the configuration keeps on this machine")
+    text = sys.stdin.read() if sql == "-" else sql
+    if is_raw:
+        _ask_journal(desk, text, form)
+    else:
+        _ask_database(desk, text, form)
+
+
+def _ask_database(desk: Desk, sql: str, form: str | None) -> None:
     path = database_path(desk)
-    _catch_up(desk.store)
+    with long_work(desk.screen, "the same command; what was read of the journal stays read") as progress:
+        index_events(desk, progress)
     with read_only_database(path) as connection:
         try:
-            cursor = connection.execute(sys.stdin.read() if sql == "-" else sql)
+            cursor = connection.execute(sql)
             names = [column[0] for column in cursor.description or ()]
-            write_list(desk.screen, form, [_column(number, name) for number, name in enumerate(names)], iter(cursor))
+            _write(desk, form, names, cursor)
         except sqlite3.Error as error:
             raise _fault_of(error, connection) from error
 
 
-def _catch_up(store: RunStore) -> None:
-    # The stores of ours can bring in the events too, which otherwise come when somebody asks for them.
-    catch_up = getattr(store, "catch_up", store.stats)
-    catch_up()
+def _ask_journal(desk: Desk, sql: str, form: str | None) -> None:
+    from ...duck import raw_answer
+
+    files = sorted(journal_path(desk).glob("events_*.ndjson*"))
+    with _deaf_to_python(), raw_answer(files, sql) as answer:
+        _write(desk, form, answer.names, answer)
 
 
-def _column(number: int, name: str) -> Column[Row]:
-    return Column(name=name, title=name, keeps_case=True, value=lambda row: _readable(row[number]), least=12)
+@contextmanager
+def _deaf_to_python() -> Iterator[None]:
+    """Let ^C end the process by itself: a query of DuckDB may run for hours without a look at Python's signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _write(desk: Desk, form: str | None, names: Sequence[str], answer: Iterable[Row]) -> None:
+    rows = iter(answer)
+    first = next(rows, None)
+    # A column of SQL has no type of its own; what the first row has there is what people expect below it.
+    columns = [_column(number, name, None if first is None else first[number]) for number, name in enumerate(names)]
+    write_list(desk.screen, form, columns, rows if first is None else chain([first], rows))
+
+
+def _column(number: int, name: str, example: Any) -> Column[Row]:
+    is_right = isinstance(example, int | float)
+    return Column(
+        name=name, title=name, keeps_case=True, value=lambda row: _readable(row[number]), is_right=is_right, least=12
+    )
 
 
 def _readable(value: Any) -> Any:

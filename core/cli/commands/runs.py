@@ -12,6 +12,7 @@ from attrs import evolve, frozen
 
 from ....plugins.records import RunRecord
 from ....plugins.store import RunQuery
+from ..completing import complete_metrics, complete_runs
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..filters import query_of, run_filters
@@ -52,8 +53,20 @@ class _Request:
 @click.option("--reverse", is_flag=True, help="Turn the order round.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=_PAGE, show_default=True, help="How many at most.")
 @click.option("--all", "is_all", is_flag=True, help="No limit.")
-@click.option("--after", metavar="RUN", help="Go on behind this run, the last one of the page before.")
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Show this metric too; may be repeated.")
+@click.option(
+    "--after",
+    metavar="RUN",
+    help="Go on behind this run, the last one of the page before.",
+    shell_complete=complete_runs,
+)
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Show this metric too; may be repeated.",
+    shell_complete=complete_metrics,
+)
 @click.option("--watch", is_flag=True, help="Keep the list up to date, until ^C.")
 @click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds, for --watch.")
 @output_options()
@@ -108,8 +121,21 @@ def _runs(desk: Desk, request: _Request) -> Iterator[RunRecord]:
     """Yield the runs in the order that was asked for; only another order than by start has to see them all first."""
     if request.sort == "started":
         return desk.store.runs(request.query)
-    found = desk.store.runs(evolve(request.query, limit=None))
-    return iter(_first(found, request.query.limit, _sort_key(desk, request.sort), request.is_reversed))
+    limit, sort = request.query.limit, request.sort
+    return iter(_first(_candidates(desk, request), limit, _sort_key(desk, sort), request.is_reversed))
+
+
+def _candidates(desk: Desk, request: _Request) -> Iterable[RunRecord]:
+    """Return all runs, or only those that can be among the first where the store can tell them."""
+    every = evolve(request.query, limit=None)
+    top_runs = getattr(desk.store, "top_runs", None)
+    if top_runs is None or request.query.limit is None:
+        return desk.store.runs(every)
+    found = list(top_runs(every, request.sort, request.query.limit, is_smallest=request.is_reversed))
+    if request.sort == "duration" and every.status in (None, "running"):
+        # How long they have been going on is known here, not in the store.
+        found += desk.store.runs(evolve(every, status="running"))
+    return {run.run_id: run for run in found}.values()
 
 
 def _first(
@@ -142,18 +168,9 @@ def _show_page(desk: Desk, request: _Request, limit: int) -> None:
     shown = found[:limit]
     write_list(desk.screen, None, run_columns(desk.screen, request.metrics), shown)
     if not shown:
-        _tell_empty(desk, request)
+        desk.tell_nothing("No run is like that.")
     elif len(found) > limit:
         _tell_more(desk, request, shown)
-
-
-def _tell_empty(desk: Desk, request: _Request) -> None:
-    screen = desk.screen
-    if desk.store.stats()["total_runs"]:
-        screen.tell(screen.style("No run is like that.", "dim"))
-        return
-    screen.tell(f"No runs are recorded in {desk.config.metrics_dir} yet.")
-    screen.tell(f"{screen.style('try:', 'dim')} telemetry demo")
 
 
 def _tell_more(desk: Desk, request: _Request, shown: list[RunRecord]) -> None:

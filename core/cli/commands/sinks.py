@@ -31,8 +31,9 @@ class SinkRow:
     """
     One configured sink, seen from outside.
 
-    `place` is where its records lie or go to; `fault` says why it cannot be used. `pending` and `dead` count records
-    that a remote sink has still to deliver, or has given up; None for sinks that deliver at once.
+    `place` is where its records lie or go to; `fault` says why it cannot be used. `pending`, `aside` and `dead` count
+    records that a remote sink has still to deliver, tries again apart from the others, or has given up; None for sinks
+    that deliver at once.
     """
 
     name: str
@@ -42,15 +43,16 @@ class SinkRow:
     fault: str | None = None
     pending: int | None = None
     oldest: str | None = None
+    aside: int | None = None
     dead: int | None = None
     trouble: str | None = None
 
     @property
     def state(self) -> str:
-        """One word: `ok`, `broken`, or `behind` when a delivery is held up or has dead letters."""
+        """One word: `ok`, `broken`, or `behind` when a delivery is held up or has records aside or dead."""
         if self.fault:
             return "broken"
-        return "behind" if self.trouble or self.dead else "ok"
+        return "behind" if self.trouble or self.aside or self.dead else "ok"
 
 
 @click.command("sinks", cls=DeskCommand, examples=_EXAMPLES)
@@ -88,13 +90,17 @@ def _row(spec: SinkSpec, built: BuiltSinks) -> SinkRow:
 
 def _delivery_facts(status: Any) -> dict[str, Any]:
     trouble = status.trouble.reason if status.trouble is not None else None
-    return {"pending": status.pending, "oldest": status.oldest, "dead": status.dead, "trouble": trouble}
+    counts = {"pending": status.pending, "oldest": status.oldest, "aside": status.aside, "dead": status.dead}
+    return {**counts, "trouble": trouble}
 
 
 def _place_of(sink: Any, context: Any) -> str:
-    """Return where the records of *sink* lie, as far as it tells: a journal, a file, a URL."""
+    """Return where the records of *sink* lie, as far as it tells: a journal, its own word for it, a URL, a file."""
     if hasattr(sink, "journal_directory"):
         return str(sink.journal_directory(context.ndjson_dir))
+    place = getattr(sink, "place", None)
+    if isinstance(place, str):
+        return place
     options = getattr(sink, "options", None)
     url = getattr(options, "url", None)
     if isinstance(url, str):
@@ -119,6 +125,7 @@ def _columns(screen: Screen) -> list[Column[SinkRow]]:
             cell=lambda row: Cell(age_text(row.oldest, screen.now())),
             rank=2,
         ),
+        Column(name="aside", value=lambda row: row.aside, cell=_count("aside"), is_right=True, rank=1),
         Column(name="dead", value=lambda row: row.dead, cell=_count("dead"), is_right=True),
         Column(
             name="place",
@@ -135,7 +142,6 @@ def _columns(screen: Screen) -> list[Column[SinkRow]]:
         ),
         Column(
             name="trouble",
-            title="",
             value=lambda row: row.fault or row.trouble,
             style="failed",
             least=20,

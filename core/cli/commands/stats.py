@@ -10,6 +10,7 @@ from attrs import evolve
 
 from ....plugins.store import RunQuery
 from ...figures import GROUP_KEYS, LLM_METRICS, totals_of
+from ..completing import complete_metrics
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..filters import query_of, run_filters
@@ -30,7 +31,14 @@ _EXAMPLES = (
 @click.command("stats", cls=DeskCommand, examples=_EXAMPLES)
 @click.option("--by", type=click.Choice(_GROUPINGS), default="agent", show_default=True, help="What makes a group.")
 @run_filters
-@click.option("--metric", "metrics", multiple=True, metavar="NAME", help="Add this metric up; may be repeated.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Add this metric up; may be repeated.",
+    shell_complete=complete_metrics,
+)
 @click.option("--llm", is_flag=True, help=f"The same as --metric for {', '.join(LLM_METRICS)}.")
 @output_options()
 @pass_desk
@@ -46,7 +54,7 @@ def command(desk: Desk, /, by: str, metrics: tuple[str, ...], llm: bool, form: s
         for line in overview_lines(desk.screen, overview):
             desk.screen.say(line)
     elif is_shown:
-        desk.screen.tell(desk.screen.style("No run is like that.", "dim"))
+        desk.tell_nothing("No run is like that.")
     else:
         write_list(desk.screen, form, group_columns(desk.screen, overview), overview.groups, dict)
 
@@ -72,6 +80,11 @@ def overview_of(
 
 
 def _add_sums(desk: Desk, query: RunQuery, by: str, metrics: tuple[str, ...], groups: list[dict[str, Any]]) -> None:
+    if (sums := getattr(desk.store, "sums", None)) is not None:
+        found = sums(by, query, metrics)
+        for group in groups:
+            group["metrics"] = found.get(group["key"], {})
+        return
     if by not in GROUP_KEYS:
         cure = f"--by {'|'.join(GROUP_KEYS)}"
         raise Fault(f"metrics are not added up by {by}", where="--metric", cure=cure, code=Exit.USAGE)

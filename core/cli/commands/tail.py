@@ -16,7 +16,7 @@ from ..completing import complete_agents, complete_runs
 from ..desk import Desk, pass_desk
 from ..faults import Fault
 from ..group import DeskCommand
-from ..listing import output_options
+from ..listing import is_table, output_options
 from ..opening import built_sinks
 from ..tail_view import TailView
 
@@ -80,15 +80,21 @@ def command(
     The starts and ends of runs stand among them. They come straight from the journal, of all processes, across the
     change of the day. With -f each line of --json is an object of its own.
     """
+    desk.refuse_store("tail follows the journal of the configuration")
     run_id = desk.find_run(run).run_id if run is not None else None
     wanted = _Wanted(run_id, agent, frozenset(types))
     follower = _follower(desk)
     show = _shower(desk, wanted, "nl" if follow and form == "json" else form)
-    show(follower.latest(lines, wanted))
+    latest = follower.latest(lines, wanted)
+    show(latest)
+    if lines and not latest and not follow and is_table(desk.screen, form):
+        desk.tell_nothing("No event is like that.")
     if follow:
         with suppress(KeyboardInterrupt):  # the way to leave it
             for records in _batches(follower, wanted):
                 show(records)
+        if desk.screen.is_terminal:
+            desk.screen.say()  # the terminal shows ^C there
 
 
 def _follower(desk: Desk) -> Any:

@@ -1,0 +1,44 @@
+"""Say what an error of the server means for the records of a batch."""
+
+from __future__ import annotations
+
+import psycopg
+
+from ...plugins.errors import Refused, Retryable
+from .cures import cure_of
+from .options import Access
+
+__all__ = ["Overtaken", "is_collision", "is_of_a_pooler", "named", "words_of"]
+
+_TOO_LARGE = "54"
+"""SQLSTATE class 54, program limit exceeded: a text that no index can hold, a row that is too large."""
+
+
+class Overtaken(Exception):
+    """Another host changed a run between our reading and our writing it; the transaction is to be made again."""
+
+
+def is_collision(error: psycopg.Error) -> bool:
+    """Tell whether the same transaction may well succeed at once: a deadlock, or a conflict with another one."""
+    return isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected)
+
+
+def is_of_a_pooler(error: psycopg.Error) -> bool:
+    """Tell whether statements were prepared on another connection: a pooler lends it on, and does not see them."""
+    return isinstance(error, psycopg.errors.DuplicatePreparedStatement | psycopg.errors.InvalidSqlStatementName)
+
+
+def named(error: psycopg.Error, access: Access) -> Refused | Retryable:
+    """Return *error* as what the delivery understands: `Refused` where a record itself is at fault."""
+    is_refused = isinstance(error, psycopg.DataError | psycopg.IntegrityError)
+    is_refused |= (error.sqlstate or "").startswith(_TOO_LARGE)
+    told = f"{access.place}: {words_of(error, access)}"
+    return Refused(told) if is_refused else Retryable(told)
+
+
+def words_of(error: psycopg.Error, access: Access) -> str:
+    """Return what was said, in one line without a secret and without the values of a row, and what to do about it."""
+    told = access.without_secrets(" ".join((error.diag.message_primary or str(error) or type(error).__name__).split()))
+    state = f" (SQLSTATE {error.sqlstate})" if error.sqlstate else ""
+    cure = cure_of(told, error.sqlstate)
+    return f"{told}{state}; {cure}" if cure else f"{told}{state}"

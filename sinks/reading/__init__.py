@@ -1,0 +1,1 @@
+"""Hold what all stores share when they answer: how a condition is read, what a group tells."""

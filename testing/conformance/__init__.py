@@ -1,0 +1,5 @@
+"""Hold any sink to the contract: subclass `SinkConformance`, say how the sink is made, run pytest."""
+
+from .kit import SinkConformance
+
+__all__ = ["SinkConformance"]

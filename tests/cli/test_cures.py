@@ -1,0 +1,104 @@
+"""Prove that a command that cannot do what it is asked names a cure that leads on."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from telemetry import TelemetryClient
+from telemetry.plugins import InputError
+from telemetry.sinks.reading.conditions import parse_condition
+
+
+@pytest.fixture
+def base(real_bench, tmp_path):
+    """Return a base directory with one run, and beside it what is no store."""
+    with TelemetryClient(metrics_dir=real_bench.base_dir) as client, client.track_run("agent", "job"):
+        pass
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "noise").write_bytes(bytes(range(256)) * 64)
+    with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    content = (real_bench.base_dir / "db" / "telemetry.sqlite").read_bytes()
+    (tmp_path / "damaged.sqlite").write_bytes(content[:4096] + b"x" * (len(content) - 4096))
+    return tmp_path
+
+
+_ANOTHER_STORE = "name a base directory, a database or a journal folder"
+_SOURCES = "name a base directory, a database, or a file of lines"
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        (("--base-dir", "{0}/none", "runs"), "mkdir {0}/none"),
+        (("--store", "{0}/none", "runs"), _ANOTHER_STORE),
+        (("--store", "{0}/empty", "runs"), _ANOTHER_STORE),
+        (("--store", "{0}/noise", "runs"), "telemetry rebuild in the base directory that has its journal"),
+        (("--store", "{0}/damaged.sqlite", "runs"), "telemetry rebuild in the base directory that has its journal"),
+        (("backup", "--to", "{0}/empty"), "name a folder that does not"),
+        (("restore", "{0}/empty"), "telemetry merge takes in any base directory"),
+        (("restore", "{0}/none"), "telemetry restore alone takes the newest here"),
+        (("restore",), "telemetry backup makes one"),
+        (("import", "{0}/none"), _SOURCES),
+        (("import", "{0}/empty"), _SOURCES),
+        (("import", "{0}/noise"), "name one of these"),
+        (("import", "{0}/other.sqlite"), "name another file"),
+        (("import", "{0}/damaged.sqlite"), "telemetry rebuild in the base directory that has its journal"),
+        (("merge", "{0}/empty"), "name the base directory of another machine"),
+        (("replay", "--into", "ndjson"), "telemetry sinks lists them"),
+        (("export", "--out", "{0}/none/a.csv"), "mkdir -p {0}/none"),
+        (("plot", "duration", "--out", "{0}/none/a.svg"), "mkdir -p {0}/none"),
+    ],
+)
+def test_cure_is_where_the_fault_is(base, real_bench, words, cure):
+    """`telemetry doctor` looks after the store of the configuration: it knows nothing of a path that was mistyped."""
+    answer = real_bench.run(*(word.format(base) for word in words))
+
+    assert answer.code
+    assert cure.format(base) in answer.err.partition("try:")[2]
+    assert "doctor" not in answer.err
+
+
+def test_locked_store_is_tried_again(base, real_bench):
+    """It is not ill: another program has it at this moment."""
+    with closing(sqlite3.connect(real_bench.base_dir / "db" / "telemetry.sqlite")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = real_bench.run("prune", "--older-than", "90d")
+
+    assert (1, True) == (answer.code, "is locked by another program" in answer.err)
+    assert "try:   the same command again, in a moment" in answer.err
+
+
+def test_nothing_is_recorded_yet(real_bench):
+    """`show last` in an empty store is no wrong id."""
+    answer = real_bench.run("show", "last")
+
+    assert (3, True) == (answer.code, "nothing was recorded yet" in answer.err)
+    assert "telemetry demo" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [("metric.pages>1", "metrics.pages"), ("attribute.a=1", "attributes.a"), ("agent=x", "agent_name")],
+)
+def test_condition_with_a_slip_names_the_nearest(text, near):
+    """Of a metric the whole name."""
+    with pytest.raises(InputError, match=f"Did you mean '{near}'"):
+        parse_condition(text)
+
+
+@pytest.mark.parametrize("command", ["runs", "stats", "errors", "tail"])
+def test_empty_store_is_told_as_such(real_bench, command):
+    """Where nothing is recorded, no filter is to blame."""
+    answer = real_bench.show(command)
+
+    assert (0, "") == (answer.code, answer.out)
+    assert f"No runs are recorded in {real_bench.base_dir} yet.\ntry: telemetry demo\n" == answer.err
+
+
+def test_what_nothing_is_like_is_told(base, real_bench):
+    """And not that the store is empty."""
+    told = {words: real_bench.show(*words).err for words in (("tail", "--type", "none"), ("stats", "--agent", "none"))}
+
+    assert ["No event is like that.\n", "No run is like that.\n"] == list(told.values())
