@@ -61,12 +61,16 @@ class Base:
                 self.seq += 1
                 file.write(encode_line(attrs.evolve(record, writer=WRITER, seq=self.seq)))
 
-    def record(self, days: float, *, name: str = "crawler", events: int = 2, is_running: bool = False) -> str:
+    def record(
+        self, days: float, *, name: str = "crawler", events: int = 2, text: str = "", is_running: bool = False
+    ) -> str:
         """Record a run that began so many days ago; return its id."""
         began = days_ago(days)
         run_id = f"{began:%Y%m%dT%H%M%SZ}-{name}-{self.seq:08x}"
         start = RunRecord(run_id=run_id, agent_name=name, job_type="crawl", start_time=iso(began), host="here")
-        told = [RunEvent(run_id, "page", iso(began + timedelta(milliseconds=n)), {"n": n}) for n in range(events)]
+        payload = {"text": text} if text else {}
+        moments = [iso(began + timedelta(milliseconds=n)) for n in range(events)]
+        told = [RunEvent(run_id, "page", moment, {"n": n, **payload}) for n, moment in enumerate(moments)]
         end = attrs.evolve(
             start,
             status="success",

@@ -176,11 +176,15 @@ def test_merge_goes_on_where_it_was(full, processes, real_command, tmp_path: Pat
     assert (0, lines) == (again.returncode, brought())
 
 
-def test_export_into_a_pipe_ends_with_a_whole_line(full, processes):
-    """Whoever reads the pipe gets no half record."""
+@pytest.mark.parametrize("size", [0, 200_000])
+def test_export_into_a_pipe_ends_with_a_whole_line(full, processes, size):
+    """Whoever reads the pipe gets no half record, neither of a short line nor of one that the pipe cannot hold."""
+    full.record(30, events=30, text="x" * size)  # the oldest run comes first
     process = processes.command("export", "--what", "all")
     assert process.stdout is not None
-    first = process.stdout.readline()  # it has begun, and the pipe is full soon
+    # It has begun, and the pipe is full soon. `readline` would read on, and `communicate` not hand that out.
+    first = os.read(process.stdout.fileno(), 1).decode()
+    time.sleep(0.5)
 
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)

@@ -16,6 +16,7 @@ from attrs import evolve
 from ....plugins.care import Progress, counted
 from ....plugins.records import RunEvent, RunRecord
 from ...exporting import FORMATS, PARQUET, lines_of
+from ...snapshot import LARGEST_BYTES
 from ...spans import stored_text
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault, need_folder_of
@@ -35,6 +36,8 @@ EventsOf: TypeAlias = Callable[[RunRecord], Iterable[RunEvent]]
 
 _GO_ON = "the same command begins anew; no file was written"
 _WHAT = ("runs", "events", "all")
+# Twice the largest payload: what a ^C left unwritten of a line that fits into the buffer is still written.
+_BUFFER_BYTES = 2 * LARGEST_BYTES
 
 
 @click.command("export", cls=DeskCommand, examples=_EXAMPLES)
@@ -79,10 +82,16 @@ def _refuse_unless_possible(what: str, form: str, out: Path | None) -> None:
 
 def _write(records: Iterator[RunRecord | RunEvent], what: str, form: str, out: Path | None) -> int:
     if out is None:
-        return _write_all(sys.stdout.buffer, lines_of(records, form))
+        return _write_output(lines_of(records, form))
     if form == PARQUET:
         return _write_parquet(out, records, RunRecord if what == "runs" else RunEvent)
     return _write_file(out, lines_of(records, form))
+
+
+def _write_output(lines: Iterable[bytes]) -> int:
+    # Python's own standard output holds 8 KiB, and passes on in parts what is longer.
+    with open(sys.stdout.fileno(), "wb", buffering=_BUFFER_BYTES, closefd=False) as output:
+        return _write_all(output, lines)
 
 
 def _write_parquet(path: Path, records: Iterator[RunRecord | RunEvent], kind: type) -> int:
