@@ -32,6 +32,7 @@ for _number in (signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)):
 # Read here, because every test has the variables of ours removed.
 _POSTGRES = os.environ.get("TELEMETRY_TEST_POSTGRES")
 _OURS = ("TELEMETRY_", "METRICS_", "AGENT_")
+_OTHERS = ("otel_", "http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _FOLDERS = {
     "HOME": "",
     "USERPROFILE": "",
@@ -48,11 +49,11 @@ _FOLDERS = {
 @pytest.fixture(autouse=True)
 def isolated_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    Remove our variables and move the home folder to an empty one, which is returned.
+    Remove what sets us up, proxies too, and move the home folder to an empty one, which is returned.
 
     It is not inside the test's `tmp_path`, which stays empty for the test.
     """
-    for name in [name for name in os.environ if name.startswith(_OURS)]:
+    for name in [name for name in os.environ if name.startswith(_OURS) or name.lower().startswith(_OTHERS)]:
         monkeypatch.delenv(name)
 
     home = tmp_path_factory.mktemp("home")

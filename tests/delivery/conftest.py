@@ -50,13 +50,6 @@ class Api(Loopback):
         return [request.run["run_id"] for request in self.taken]
 
 
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach 127.0.0.1 directly, whatever this machine is set up with."""
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def new_api() -> Iterator[Callable[..., Api]]:
     """Return a function that starts a metrics API; it takes everything unless it is told otherwise."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,6 @@ from telemetry.core.cli.main import run
 
 SINKS = {"api": ("url", "ca", 1), "otlp": ("endpoint", "certificate", 2)}
 """Of each sink the option for the address, the one for the authorities, and the records that a run is for it."""
-
-
-@pytest.fixture(autouse=True)
-def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing count that stands in the environment of whoever runs the tests."""
-    for name in [name for name in os.environ if name.startswith("OTEL_") or name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,14 +15,6 @@ from telemetry.plugins import RetryPolicy
 from telemetry.sinks.ndjson import NdjsonSink
 
 QUICK = RetryPolicy((0.01, 0.01), cap_s=0.02)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach 127.0.0.1 directly, and by no variable of whoever runs the tests."""
-    proxies = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-    for name in [name for name in os.environ if name.startswith("OTEL_") or name in proxies]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture

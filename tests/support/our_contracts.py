@@ -61,11 +61,8 @@ class ApiContract(SinkConformance):
     api: Collector
 
     @pytest.fixture(autouse=True)
-    def _api(self, collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _api(self, collector: Collector) -> None:
         self.api = collector
-        for name in ("http_proxy", "https_proxy", "all_proxy"):
-            monkeypatch.delenv(name, raising=False)
-            monkeypatch.delenv(name.upper(), raising=False)
 
     def make_sink(self, tmp_path: Path) -> Any:
         """Return one that posts below the name of the base directory."""
