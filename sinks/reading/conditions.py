@@ -20,7 +20,7 @@ _CONDITION = re.compile(
     r"\s*(?P<name>[^<>=!~]+?)\s*(?P<operator><=|>=|<>|!=|==|=|<|>|~)\s*(?P<value>.*?)\s*", re.DOTALL
 )
 _OPERATORS: Mapping[str, str] = {"==": "=", "<>": "!="}
-_MAPPINGS = ("metrics", "attributes")
+_MAPPINGS: Mapping[str, str] = {"metrics": "metrics.tokens>1000", "attributes": "attributes.model=small"}
 _NOT_ASKED = frozenset((*_MAPPINGS, "coerced"))
 _TYPES = {attribute.name: attribute.type for attribute in fields(RunRecord) if attribute.name not in _NOT_ASKED}
 WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
@@ -59,6 +59,8 @@ def parse_condition(text: str) -> Condition:
     column, _, rest = name.partition(".")
     if column in _MAPPINGS and rest:
         return Condition(text, column, _path(rest, text), _OPERATORS.get(operator, operator), _unquoted(value))
+    if column in _MAPPINGS:
+        raise InputError(f"{text!r} names nothing inside {column}; write {column}.NAME, as in {_MAPPINGS[column]!r}.")
     if name not in _TYPES:
         raise InputError(_unknown(name, text))
     return Condition(text, name, (), _OPERATORS.get(operator, operator), _unquoted(value))
@@ -77,9 +79,9 @@ def _unquoted(value: str) -> str:
 
 
 def _unknown(name: str, text: str) -> str:
-    head, dot, rest = name.partition(".")
-    near = difflib.get_close_matches(head, _MAPPINGS if dot else _TYPES, n=1)
-    if near and dot:
+    head, _, rest = name.partition(".")
+    near = difflib.get_close_matches(head, _MAPPINGS if rest else _TYPES, n=1)
+    if near and rest:
         return f"{text!r} asks for {name!r}, which is no column of a run. Did you mean {f'{near[0]}.{rest}'!r}?"
     nearest = f"Did you mean {near[0]!r}? " if near else ""
     return (

@@ -88,6 +88,20 @@ def test_condition_with_a_slip_names_the_nearest(text, near):
         parse_condition(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "way"),
+    [
+        ("metrics.>1", "metrics.NAME, as in 'metrics.tokens>1000'"),
+        ("metrics>1", "metrics.NAME, as in 'metrics.tokens>1000'"),
+        ("attributes.=a", "attributes.NAME, as in 'attributes.model=small'"),
+    ],
+)
+def test_condition_without_a_name_says_where_it_stands(text, way):
+    """Not that `metrics.` was meant, which it says already."""
+    with pytest.raises(InputError, match=f"names nothing inside [a-z]+; write {way}"):
+        parse_condition(text)
+
+
 @pytest.mark.parametrize("command", ["runs", "stats", "errors", "tail"])
 def test_empty_store_is_told_as_such(real_bench, command):
     """Where nothing is recorded, no filter is to blame."""
