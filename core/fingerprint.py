@@ -9,6 +9,7 @@ from functools import lru_cache
 from attrs import frozen
 
 from ..plugins.records import RunRecord
+from ..plugins.variables import without_variables
 
 __all__ = ["Fingerprint", "fingerprint_of"]
 
@@ -19,17 +20,6 @@ _LONGEST_MESSAGE = 300
 _BACKSLASH = "\\"
 _LINE_OF_A_FRAME = '", line '
 _KEPT = 512
-# The third is a letter without which the pattern fits nowhere: looking for one takes a tenth of a search.
-_VARIABLE = (
-    (re.compile(r"\b\d{8}T\d{6}Z-[\w.-]+-[0-9a-f]{8}\b"), "<run>", "Z"),
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE), "<uuid>", "-"),
-    (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>", ":"),
-    (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<address>", "0"),
-    (re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:'\"<>|]+){2,}"), "<path>", ""),
-    (re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b", re.IGNORECASE), "<id>", ""),
-    (re.compile(r"(?<![\w<])[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?%?", re.IGNORECASE), "<n>", ""),
-    (re.compile(r"\d+"), "<n>", ""),
-)
 
 
 @frozen
@@ -55,13 +45,13 @@ class Fingerprint:
 def fingerprint_of(run: RunRecord) -> Fingerprint:
     """Return the fault of a run that failed; of one whose process died the kind is `died`, the message its cause."""
     if run.verdict:
-        return Fingerprint("died", None, _without_variables(run.status_detail or ""))
+        return Fingerprint("died", None, without_variables(run.status_detail or ""))
     summary = (run.error_summary or run.status_detail or "").strip()
     first_line = summary.partition("\n")[0]
     match = _KIND.match(first_line)
     kind = match[1] if match else "unknown"
     message = first_line[match.end() :] if match else first_line
-    return Fingerprint(kind, _place(run.attributes.get("traceback")), _without_variables(message[:_LONGEST_MESSAGE]))
+    return Fingerprint(kind, _place(run.attributes.get("traceback")), without_variables(message[:_LONGEST_MESSAGE]))
 
 
 def _place(traceback: object) -> str | None:
@@ -82,11 +72,3 @@ def _place_in(frames_text: str) -> str | None:
     own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
     path, function = (own or frames)[-1]
     return f"{function} ({path.replace(_BACKSLASH, '/').rpartition('/')[2]})"
-
-
-@lru_cache(_KEPT)
-def _without_variables(message: str) -> str:
-    for pattern, word, letter in _VARIABLE:
-        if letter in message:
-            message = pattern.sub(word, message)
-    return message.strip()

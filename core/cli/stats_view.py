@@ -27,7 +27,7 @@ class Overview:
     Runs in groups.
 
     `groups` are as `RunStore.summary()` gives them; in each, `metrics` holds the sums that were asked for, by name.
-    `days` are the counts of all runs in the last days, the oldest first; `pending` counts those not posted yet.
+    `days` are the counts of these runs in the last days, the oldest first; `pending` counts those not posted yet.
     """
 
     by: str

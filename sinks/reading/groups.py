@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...plugins import InputError
+from ...plugins.variables import without_variables
 
 __all__ = ["ENDS", "GROUPINGS", "checked_grouping", "fingerprint", "group", "in_order", "percentile"]
 
@@ -23,7 +23,7 @@ GROUPINGS: Mapping[str, str] = {
 ENDS = ("success", "failed", "partial")
 """The statuses of a run that has ended."""
 
-_VARIABLE = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|\b[0-9a-f]{8,}\b|\d+")
+_READ_CHARACTERS = 1000
 _KEY_CHARACTERS = 200
 
 
@@ -66,8 +66,8 @@ def percentile(ordered: Sequence[int | float], share: float) -> int | None:
 
 
 def fingerprint(text: object) -> str | None:
-    """Return an error's first line without its numbers, ids and addresses, so that the same fault counts as one."""
+    """Return an error's first line without what differs each time, so that the same fault counts as one."""
     if not isinstance(text, str):
         return None
     first = text.strip().partition("\n")[0]
-    return _VARIABLE.sub("#", first)[:_KEY_CHARACTERS]
+    return without_variables(first[:_READ_CHARACTERS])[:_KEY_CHARACTERS]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from telemetry.core.cli.desk import Desk
 from telemetry.core.cli.main import run as run_cli
@@ -19,6 +19,7 @@ from telemetry.core.cli.screen import Screen
 from telemetry.plugins import RunEvent, RunQuery, RunRecord
 
 NOW = datetime(2026, 11, 24, 19, 30, 0, tzinfo=UTC)
+_HAS_ERROR = ("error_summary!=null",)
 _PICTURES = Path(__file__).parent / "pictures"
 _TRACEBACK = """Traceback (most recent call last):
   File "/srv/agents/summarizer.py", line 41, in summarize
@@ -96,7 +97,7 @@ def some_events(runs: list[RunRecord]) -> list[RunEvent]:
 
 @define
 class StoreDouble:
-    """A store in memory, that answers like a real one; `where` it does not know."""
+    """A store in memory, that answers like a real one; of `where` it knows one condition."""
 
     stored: list[RunRecord] = field(factory=some_runs)
     stored_events: list[RunEvent] | None = None
@@ -108,7 +109,7 @@ class StoreDouble:
             self.stored_events = some_events(self.stored) if len(self.stored) > 2 else []
 
     def runs(self, query: RunQuery) -> Iterator[RunRecord]:
-        assert not query.where, "the double knows no conditions"
+        assert query.where in ((), _HAS_ERROR), "the double knows no other conditions"
         found = sorted(filter(lambda run: self._is_asked(query, run), self.stored), key=lambda run: run.start_time)
         ordered = found if query.oldest_first else found[::-1]
         if query.after is not None:
@@ -122,7 +123,8 @@ class StoreDouble:
             (query.parent_run_id, run.parent_run_id),
         )  # fmt: skip
         is_in_time = (query.since or "") <= run.start_time < (query.until or "9")
-        return is_in_time and all(wanted in (None, value) for wanted, value in pairs)
+        has_error = run.error_summary is not None or query.where != _HAS_ERROR
+        return is_in_time and has_error and all(wanted in (None, value) for wanted, value in pairs)
 
     def get_run(self, run_id: str) -> RunRecord | None:
         return next((run for run in self.stored if run.run_id == run_id), None)
@@ -146,8 +148,10 @@ class StoreDouble:
     def summary(self, by: str, query: RunQuery) -> list[dict[str, Any]]:
         keys = {"agent": "agent_name", "job": "job_type", "status": "status", "error": "error_summary"}
         groups: dict[Any, list[RunRecord]] = {}
-        for run in self.runs(RunQuery(agent=query.agent, job=query.job, since=query.since, limit=None)):
+        for run in self.runs(evolve(query, limit=None)):
             key = run.start_time[:10] if by == "day" else getattr(run, keys[by])
+            if by == "error" and key is None:
+                continue
             groups.setdefault(key, []).append(run)
         return [_summarized(key, runs) for key, runs in groups.items()]
 

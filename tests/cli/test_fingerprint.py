@@ -40,6 +40,9 @@ def failed(summary: str | None, **fields: Any) -> RunRecord:
         ("E: object at 0x7fab12 died", "E: object at 0x11aa died"),
         ("E: id 3f2504e0-4f89-11d3-9a0c-0305e82c3301", "E: id 00000000-4f89-11d3-9a0c-0305e82c3301"),
         ("E: run 20261124T191400Z-demo-1a2b3c4d", "E: run 20261125T000000Z-demo-ffffffff"),
+        ("E: no letter U+20AC at 3", "E: no letter U+FEFF at 17"),
+        (r"E: can't encode character '\u20ac'", r"E: can't encode character '\U0001f600'"),
+        (r"E: can't encode character '\xe4'", r"E: can't encode character '\ud83d'"),
         ("requests.exceptions.ConnectionError: no", "ConnectionError: no"),
     ],
 )

@@ -28,6 +28,14 @@ def test_every_grouping_has_a_table_and_columns(bench, by: str):
     assert by.upper() in shown.out
 
 
+def test_sparkline_is_that_of_the_runs_in_the_groups(bench):
+    """By error those count that have one: two of six, of today and of a week ago."""
+    heading, sparkline, *_ = bench.show("stats", "--by", "error").out.splitlines()
+
+    assert "2 runs" == heading.split("   ")[0]
+    assert "▁▁▁▁▁▁█▁▁▁▁▁▁█  the last 14 days" == sparkline
+
+
 def test_stats_of_a_day_can_sum_but_those_of_an_error_cannot(bench):
     """What cannot be added up is refused before anything is written."""
     by_day = json.loads(bench.run("stats", "--by", "day", "--metric", "files", "--json").out)

@@ -59,7 +59,7 @@ def test_filters_count(store: SqliteStore, database: Database, a_run: Callable[.
             write_run(opened.connection, opened.shape, run)
 
     assert {"a": {"n": 101}} == store.sums("agent", RunQuery(agent="a"), ("n",))
-    assert {"E: #": {"n": 1100}} == store.sums("error", RunQuery(where=("metrics.n>10",)), ("n",))
+    assert {"E: <n>": {"n": 1100}} == store.sums("error", RunQuery(where=("metrics.n>10",)), ("n",))
     with pytest.raises(InputError, match="cannot be grouped"):
         store.sums("colour", RunQuery(), ("n",))
 

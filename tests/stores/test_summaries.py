@@ -70,7 +70,7 @@ def test_a_group_tells_everything(store: RunStore):
         ("job", [(None, 2), ("crawl", 2)]),
         ("status", [("failed", 2), ("running", 1), ("success", 1)]),
         ("day", [("2026-11-23", 3), ("2026-11-24", 1)]),
-        ("error", [("Timeout: after # s", 2)]),
+        ("error", [("Timeout: after <n> s", 2)]),
     ],
 )
 def test_groups_by_each_word(store: RunStore, by: str, expected: list[tuple[Any, int]]):
@@ -119,6 +119,7 @@ def test_percentiles_are_exact(store_of, durations):
         ("Timeout: after 30 s", "Timeout: after 45 s\nTraceback"),
         ("KeyError: 0x7f01", "KeyError: 0x8f02 "),
         ("run 20261123T100000Z-a-0000abcd is lost", "run 20261124T110000Z-a-1234beef is lost"),
+        ("/tmp/a1/x.txt is gone, U+20AC too", "/var/b/y.txt is gone, U+FFFD too"),
         ("no f47ac10b-58cc-4372-a567-0e02b2c3d479", "no 00000000-0000-0000-0000-000000000000"),
     ],
 )

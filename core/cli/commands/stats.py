@@ -72,7 +72,7 @@ def overview_of(
     groups = [{**group, "metrics": {}} for group in desk.store.summary(by, query)]
     if metrics:
         _add_sums(desk, query, by, metrics, groups)
-    days = _days(desk, query) if with_days else ()
+    days = _days(desk, _of_groups(query, by)) if with_days else ()
     if with_days and by in ("agent", "job") and len(groups) <= _MOST_SPARKLINES:
         for group in groups:
             group["days"] = _days(desk, evolve(query, **{by: group["key"]})) if group["key"] else ()
@@ -91,6 +91,11 @@ def _add_sums(desk: Desk, query: RunQuery, by: str, metrics: tuple[str, ...], gr
     totals = totals_of(desk.store.runs(query), metrics, by)
     for group in groups:
         group["metrics"] = {name: total.sum for name, total in totals.get(group["key"], {}).items()}
+
+
+def _of_groups(query: RunQuery, by: str) -> RunQuery:
+    """Return the query for the runs that are in a group: by error those without one are in none."""
+    return evolve(query, where=(*query.where, "error_summary!=null")) if by == "error" else query
 
 
 def _days(desk: Desk, query: RunQuery) -> list[int]:
