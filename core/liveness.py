@@ -14,6 +14,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..plugins.ids import get_iso8601_timestamp
+from ..plugins.private import make_private_folder
 from .machine import boot_id, host, self_portrait
 
 if sys.platform == "win32":
@@ -90,7 +91,7 @@ class Claim:
         """
         if self._descriptor is not None:
             return
-        _make_folder(self.folder)
+        make_private_folder(self.folder)
         draft = self.folder / f".{self.writer}.new"
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
         _held[self.path.name] = self
@@ -146,13 +147,6 @@ class Claim:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        # mkdir(parents=True) would give the folders above the modes of the umask, and others could read them.
-        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def forget_all() -> None:

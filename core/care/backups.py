@@ -14,6 +14,7 @@ from attrs import asdict, define, field, frozen
 from ...plugins.care import JournalCare, Progress, StoreCare
 from ...plugins.durable import sync_directory
 from ...plugins.errors import StoreError
+from ...plugins.private import make_private_folder
 from .copies import chunks_of, copy_file, digest_of, whole_lines
 
 __all__ = ["FOLDER", "MANIFEST", "BackedUp", "Backup", "Manifest", "newest_backup", "read_manifest"]
@@ -90,7 +91,8 @@ class Backup:
         part = self.target.with_name(self.target.name + _PART)
         for left in (part, *(self.base_dir / FOLDER).glob(f"*{_PART}")):
             shutil.rmtree(left, ignore_errors=True)  # of a backup that was killed; there is one at a time
-        part.mkdir(mode=0o700, parents=True)
+        make_private_folder(part.parent)
+        part.mkdir(mode=0o700)
         try:
             stores = self._fill(part)
         finally:

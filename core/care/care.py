@@ -15,6 +15,7 @@ from ...plugins.care import JournalCare, Progress, Rebuilt, Schema, StoreCare, n
 from ...plugins.context import SinkContext
 from ...plugins.errors import NotFound, StoreError
 from ...plugins.ids import new_writer_id
+from ...plugins.private import make_private_folder
 from ..config import TelemetryConfig
 from ..readable import first_store
 from ..wiring import build_sinks, context_for
@@ -67,7 +68,7 @@ class Care:
     def _alone(self) -> Iterator[None]:
         """Keep others from looking after the same files meanwhile; agents go on writing."""
         folder = self.config.metrics_dir / "state"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(folder)
         lock = filelock.FileLock(folder / "care.lock", timeout=0, mode=0o600)
         try:
             lock.acquire()

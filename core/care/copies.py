@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ...plugins.durable import sync_directory
+from ...plugins.private import make_private_folder
 
 __all__ = ["chunks_of", "copy_file", "digest_of", "put_new", "whole_lines"]
 
@@ -41,7 +42,7 @@ def copy_file(chunks: Iterator[bytes], target: Path, covered: Callable[[int], No
     Args:
         covered: called with the count of bytes of each piece.
     """
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(target.parent)
     digest = hashlib.sha256()
     with open(os.open(target, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
         for chunk in chunks:

@@ -11,6 +11,7 @@ from attrs import asdict, define, field, frozen
 
 from ...plugins.care import Day, JournalCare, Progress, Rebuilt, StoreCare
 from ...plugins.errors import StoreError
+from ...plugins.private import make_private_folder
 from .backups import ANOTHER, Manifest, read_manifest
 from .copies import chunks_of, digest_of, put_new
 
@@ -151,7 +152,7 @@ class Restore:
         for name in self._manifest.files:
             if name.startswith("state/"):
                 target = self.base_dir / name
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private_folder(target.parent)
                 if put_new(self.backup / name, target, lambda size: None):
                     yield name
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from attrs import frozen
 
 from ...plugins.durable import sync_directory
+from ...plugins.private import make_private_folder
 
 __all__ = ["Places", "create_file", "replace_file"]
 
 _PRIVATE_FILE = 0o600
-_PRIVATE_FOLDER = 0o700
 
 
 @frozen
@@ -66,7 +66,7 @@ class Places:
 
     def prepare(self) -> None:
         """Make the state directory, for its owner alone."""
-        self.state_dir.mkdir(_PRIVATE_FOLDER, parents=True, exist_ok=True)
+        make_private_folder(self.state_dir)
 
 
 def replace_file(path: Path, content: bytes) -> None:

@@ -12,10 +12,9 @@ from attrs import frozen
 
 from ...plugins.durable import CANNOT_SYNC, sync_directory
 
-__all__ = ["Disk", "explained", "is_same_file", "make_directory", "open_private"]
+__all__ = ["Disk", "explained", "is_same_file", "open_private"]
 
 _MODE_FILE = 0o600
-_MODE_DIRECTORY = 0o700
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Python adds O_CLOEXEC by itself
 
 _FULL = "free some space there; the journal goes on by itself"
@@ -57,18 +56,6 @@ class Disk:
     write: Callable[[int, bytes | memoryview], int] = os.write
     sync: Callable[[int], None] = _sync
     sync_directory: Callable[[str], None] = sync_directory
-
-
-def make_directory(path: str) -> None:
-    """Make *path* and what is missing above it, 0700 whatever the umask says; fine when it exists."""
-    if os.path.isdir(path):
-        return
-    parent = os.path.dirname(path)
-    if parent and parent != path:
-        make_directory(parent)
-    with suppress(FileExistsError):  # another process came first
-        os.mkdir(path, _MODE_DIRECTORY)
-        os.chmod(path, _MODE_DIRECTORY)
 
 
 def open_private(path: str) -> int:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...plugins.private import make_private_folder
 from ...plugins.worker import Worker
 from .day_file import DayFile
-from .disk import Disk, explained, make_directory
+from .disk import Disk, explained
 from .files import file_name, latest_number
 from .group_commit import GroupCommit
 from .side_lock import SideLock
@@ -152,7 +153,7 @@ class Journal:
 
     def make_directory(self) -> None:
         """Make the directory, closed to others, where it is missing."""
-        make_directory(self.directory)
+        make_private_folder(self.directory)
 
     def _open(self, day: int) -> DayFile:
         self.make_directory()

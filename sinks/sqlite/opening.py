@@ -11,6 +11,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ...plugins.errors import Retryable, StoreError
+from ...plugins.private import make_private_folder
 from . import migrate
 from .file_lock import FileLock
 from .filesystems import can_hold_wal
@@ -100,7 +101,7 @@ def open_for_writing(path: Path, lock: FileLock, wait_s: float) -> Opened:
         sqlite3.Error: it cannot be read or written.
         OSError: folder or file cannot be created.
     """
-    _make_folder(path.parent)
+    make_private_folder(path.parent)
     end = time.monotonic() + wait_s
     try:
         # Even a look at the file is refused while another process sets its journal mode, or closes it as the last.
@@ -169,14 +170,6 @@ def _connect(path: Path, how: str, busy_ms: int) -> sqlite3.Connection:
     )
     connection.executescript(_PRAGMAS)
     return connection
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    # mkdir(parents=True) would give the folders above the modes of the umask.
-    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _make_file(path: Path) -> bool:

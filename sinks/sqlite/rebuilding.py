@@ -10,6 +10,7 @@ from attrs import define, field
 
 from ...plugins.care import Progress, Rebuilt, counted, nothing_told
 from ...plugins.errors import Retryable, StoreError
+from ...plugins.private import make_private_folder
 from ..journal import JournalFile, journal_files
 from .carrying import Carrier
 from .catch_up import EVENTS, RUNS, CatchUp
@@ -61,7 +62,7 @@ class Rebuild:
         lock = FileLock(self.path.with_name(f"{self.path.name}.rebuild.lock"))
         database = Database(self.path)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.path.parent)
             if not lock.acquire(0.0):
                 raise StoreError(f"{self.path} is being rebuilt by another process", "wait for it")
             return self._run(database)

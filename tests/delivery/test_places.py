@@ -25,13 +25,18 @@ def test_all_state_lies_under_the_state_directory(tmp_path):
 
 
 def test_the_state_directory_is_private(tmp_path):
-    """Made 0700, with its parents, and a second time without complaint."""
+    """Made 0700, with its parents, whatever the umask, and a second time without complaint."""
     places = Places(tmp_path / "base" / "state", "hq")
 
-    places.prepare()
-    places.prepare()
+    before = os.umask(0o022)
+    try:
+        places.prepare()
+        places.prepare()
+    finally:
+        os.umask(before)
 
-    assert 0o700 == places.state_dir.stat().st_mode & 0o777
+    folders = (places.state_dir, places.state_dir.parent)
+    assert [0o700, 0o700] == [stat.S_IMODE(folder.stat().st_mode) for folder in folders]
 
 
 def test_replace_leaves_one_private_file(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ....plugins.private import make_private_folder
 from ...config import TelemetryConfig
 from ...config.effective import EffectiveValue, effective_values
 from ..desk import Desk, pass_desk
@@ -128,7 +129,7 @@ def init(desk: Desk, /, path: Path | None, is_for_user: bool) -> None:
     from ...config.template import example_file
 
     place = _new_place(path, is_for_user)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(place.parent)
     try:
         # Only for us: a token may come to stand in it.
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
