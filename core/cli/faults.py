@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 import click
 
 from .letters import printable
 from .screen import Screen
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = [
     "Exit",
@@ -21,7 +16,6 @@ __all__ = [
     "expected_errors",
     "fault_of",
     "lines_of",
-    "need_folder_of",
     "report",
     "warn",
 ]
@@ -105,19 +99,6 @@ def _message_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.strerror or type(error).__name__}: {error.filename}"
     return str(error) or type(error).__name__
-
-
-def need_folder_of(out: Path, option: str = "--out") -> None:
-    """
-    Say that the folder is not there that a file is to be written to, before the work that it takes to fill it.
-
-    Raises:
-        Fault: it is not.
-    """
-    folder = out.absolute().parent
-    if not folder.is_dir():
-        cure = f"mkdir -p {shlex.quote(str(folder))}"
-        raise Fault(f"there is no directory {folder}", where=option, cure=cure, code=Exit.NOT_FOUND)
 
 
 def report(screen: Screen, fault: Fault) -> None:

@@ -92,8 +92,19 @@ def _leave_pipe(screen: Screen) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _provide_streams() -> None:
+    # A daemon may start us with streams closed. The next file that is opened would get the number of one, and a child
+    # would take it for its output: the null device stands in for each.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
+    _provide_streams()
     for stream in (sys.stdout, sys.stderr):
         # What the terminal cannot write comes out as an escape: a strange letter in a name must not end the list.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # TextIO does not tell of it

@@ -16,13 +16,13 @@ from attrs import evolve
 from ....plugins.care import Progress, counted
 from ....plugins.records import RunEvent, RunRecord
 from ...exporting import FORMATS, PARQUET, lines_of
-from ...snapshot import LARGEST_BYTES
 from ...spans import stored_text
 from ..desk import Desk, pass_desk
-from ..faults import Exit, Fault, need_folder_of
+from ..faults import Exit, Fault
 from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..long_work import long_work
+from ..outputs import is_regular, is_standard_output, need_place_for, whole_file, write_lines
 from ..stores import index_events
 from ..words import plural, size_text
 
@@ -36,8 +36,6 @@ EventsOf: TypeAlias = Callable[[RunRecord], Iterable[RunEvent]]
 
 _GO_ON = "the same command begins anew; no file was written"
 _WHAT = ("runs", "events", "all")
-# Twice the largest payload: what a ^C left unwritten of a line that fits into the buffer is still written.
-_BUFFER_BYTES = 2 * LARGEST_BYTES
 
 
 @click.command("export", cls=DeskCommand, examples=_EXAMPLES)
@@ -47,7 +45,7 @@ _BUFFER_BYTES = 2 * LARGEST_BYTES
 @click.option(
     "--format", "form", type=click.Choice((*FORMATS, PARQUET)), default="ndjson", show_default=True, help="The form."
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The file; standard output when left out.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file; standard output when left out, or -.")
 @run_filters
 @pass_desk
 def command(desk: Desk, /, what: str, form: str, out: Path | None, **filters: Any) -> None:
@@ -56,9 +54,10 @@ def command(desk: Desk, /, what: str, form: str, out: Path | None, **filters: An
 
     The oldest run comes first. A file appears when it is whole: what is interrupted leaves nothing behind.
     """
-    _refuse_unless_possible(what, form, out)
+    out = None if out is None or is_standard_output(out) else out
     if out is not None:
-        need_folder_of(out)
+        need_place_for(out)
+    _refuse_unless_possible(what, form, out)
     query = query_of(desk, filters, limit=None, oldest_first=True)
     # A bar only where nothing else comes to the terminal: not between us and a pager.
     is_quiet = out is None and not stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
@@ -75,35 +74,18 @@ def _refuse_unless_possible(what: str, form: str, out: Path | None) -> None:
     if what == "all" and form != "ndjson":
         cure = "--what runs, --what events, or --format ndjson"
         raise Fault("runs and events have different columns", where=f"--format {form}", cure=cure, code=Exit.USAGE)
-    if form == PARQUET and out is None:
+    if form == PARQUET and (out is None or not is_regular(out)):
         cure = "--out runs.parquet"
         raise Fault("Parquet is written to a file only", where=f"--format {form}", cure=cure, code=Exit.USAGE)
 
 
 def _write(records: Iterator[RunRecord | RunEvent], what: str, form: str, out: Path | None) -> int:
-    if out is None:
-        return _write_output(lines_of(records, form))
-    if form == PARQUET:
-        return _write_parquet(out, records, RunRecord if what == "runs" else RunEvent)
-    return _write_file(out, lines_of(records, form))
-
-
-def _write_output(lines: Iterable[bytes]) -> int:
-    # Python's own standard output holds 8 KiB, and passes on in parts what is longer.
-    with open(sys.stdout.fileno(), "wb", buffering=_BUFFER_BYTES, closefd=False) as output:
-        return _write_all(output, lines)
-
-
-def _write_parquet(path: Path, records: Iterator[RunRecord | RunEvent], kind: type) -> int:
+    if form != PARQUET or out is None:
+        return write_lines(out, lines_of(records, form))
     from ...parquet import write_parquet
 
-    part = path.with_name(f"{path.name}.part")
-    try:
-        size = write_parquet(part, records, kind)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+    with whole_file(out) as part:
+        return write_parquet(part, records, RunRecord if what == "runs" else RunEvent)
 
 
 def _reader_of_events(desk: Desk, progress: Progress) -> EventsOf:
@@ -134,22 +116,3 @@ def _records(
         if events_of is not None:
             # An event that came out of the index has no writer and number any more; the journal's are never invented.
             yield from (evolve(event, id=None) for event in events_of(run))
-
-
-def _write_file(path: Path, lines: Iterable[bytes]) -> int:
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            size = _write_all(file, lines)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
-
-
-def _write_all(file: Any, lines: Iterable[bytes]) -> int:
-    size = 0
-    for line in lines:
-        size += file.write(line)
-    file.flush()
-    return size

@@ -17,11 +17,12 @@ from ...figures import number_in
 from ...plotting import Point, Scale, columns_of, svg_of
 from ..completing import complete_metrics, complete_runs
 from ..desk import Desk, pass_desk
-from ..faults import Exit, Fault, need_folder_of
+from ..faults import Exit, Fault
 from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..letters import one_line, padded, width_of
 from ..listing import is_table, output_options, write_list
+from ..outputs import is_standard_output, need_place_for
 from ..screen import Screen
 from ..table import Column
 from ..words import clock_text, duration_text, number_text, plural
@@ -49,7 +50,7 @@ _EXAMPLES = (
 )
 @click.option("--type", "event_type", metavar="NAME", help="With --run: only events of this type.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=1000, show_default=True, help="The newest runs only.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write an SVG picture to this file.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write an SVG picture to this file; - is standard output.")
 @output_options()
 @pass_desk
 def command(
@@ -70,7 +71,7 @@ def command(
     payloads of the events of one run.
     """
     if out is not None:
-        need_folder_of(out)
+        need_place_for(out)
     name = _DURATION if metric == "duration" and run is None else metric
     if run is not None:
         points = list(_points_of_events(desk, desk.find_run(run), name, event_type))
@@ -125,7 +126,11 @@ def _write_svg(screen: Screen, out: Path, name: str, points: Sequence[Point]) ->
     first, last = _ends(screen, points)
     named = [evolve(point, label=f"{point.label}: {_told(name, point.value)}") for point in points]
     labels = [_told(name, tick) for tick in scale.ticks]
-    out.write_text(svg_of(named, scale, title=_title(name, points), labels=labels, x_labels=(first, last)), "utf-8")
+    picture = svg_of(named, scale, title=_title(name, points), labels=labels, x_labels=(first, last))
+    if is_standard_output(out):
+        screen.out.write(picture)
+        return
+    out.write_text(picture, "utf-8")
     screen.tell(f"{out}: {plural(len(points), 'point')}")
 
 
