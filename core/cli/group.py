@@ -9,6 +9,8 @@ from typing import Any
 import click
 from attrs import frozen
 
+from .arguments import misplaced_option, refuse_contradictions
+
 __all__ = ["COMMANDS", "COMPLETION_VARIABLE", "PROGRAM", "DeskCommand", "Entry", "LazyGroup", "call"]
 
 PROGRAM = "telemetry"
@@ -64,11 +66,27 @@ class DeskCommand(click.Command):
 
     Args:
         examples: command line and what it is for, two or more of them.
+        apart: pairs of parameters of which one at most may be given.
     """
 
-    def __init__(self, *args: Any, examples: tuple[tuple[str, str], ...] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        examples: tuple[tuple[str, str], ...] = (),
+        apart: tuple[tuple[str, str], ...] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
+        self.apart = apart
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments, and refuse options that contradict each other."""
+        given = list(args)  # click takes them out of its own list one by one
+        left = super().parse_args(ctx, args)
+        if not ctx.resilient_parsing:
+            refuse_contradictions(self, ctx, given, self.apart)
+        return left
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -137,6 +155,8 @@ def call(root: click.Command, arguments: Sequence[str], desk: Any) -> int:
             result = root.invoke(ctx)
     except click.exceptions.Exit as end:
         return end.exit_code  # of --help and --version
+    except click.NoSuchOption as error:
+        raise misplaced_option(root, arguments, error, PROGRAM) from error
     return result if isinstance(result, int) else 0
 
 

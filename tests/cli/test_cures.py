@@ -1,5 +1,6 @@
 """Prove that a command that cannot do what it is asked names a cure that leads on."""
 
+import shlex
 import sqlite3
 from contextlib import closing
 
@@ -58,6 +59,59 @@ def test_cure_is_where_the_fault_is(base, real_bench, words, cure):
     assert answer.code
     assert cure.format(base) in answer.err.partition("try:")[2]
     assert "doctor" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("runs --failed --running", "--failed and --running"),
+        ("runs --running --status partial", "--running and --status"),
+        ("runs --json --csv", "--json and --csv"),
+        ("runs --all -n 3", "--all and --limit/-n"),
+        ("stats --failed --running", "--failed and --running"),
+        ("config show --nl --tsv", "--nl and --tsv"),
+        ("plot duration --out x.svg --json", "--out and --json"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(base, real_bench, words, named):
+    """None wins over the other in silence."""
+    answer = real_bench.run(*words.split())
+
+    assert (2, "") == (answer.code, answer.out)
+    assert f"{named} exclude each other" in answer.err
+
+
+def test_option_may_be_said_twice(base, real_bench):
+    """The last one counts where both are the same option, as an alias of a shell needs it."""
+    assert 0 == real_bench.run("runs", "--failed", "--failed", "-n", "3", "--limit", "2").code
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("runs --base-dir x --failed", "telemetry --base-dir x runs --failed"),
+        ("runs --config=x.toml", "telemetry --config=x.toml runs"),
+        ("config show --store 'a b' --json", "telemetry --store 'a b' config show --json"),
+        ("config --color never show", "telemetry --color never config show"),
+        ("runs --store", "telemetry --store WHERE runs"),
+        ("runs --store postgres://me:secret@hq/db", "telemetry --store postgres://***@hq/db runs"),
+    ],
+)
+def test_option_that_stands_before_the_command_is_put_there(real_bench, words, cure):
+    """The cure is the same line as it can be typed."""
+    answer = real_bench.run(*shlex.split(words))
+
+    assert (2, "") == (answer.code, answer.out)
+    assert "stands before the command" in answer.err
+    assert f"try:   {cure}\n" in answer.err
+
+
+def test_option_that_no_command_has_stays_unknown(real_bench):
+    """Before the command and behind it."""
+    answers = [real_bench.run(*words.split()) for words in ("--colour never runs", "runs --colour never")]
+
+    assert [2, 2] == [answer.code for answer in answers]
+    assert all("No such option '--colour'" in answer.err for answer in answers)
 
 
 def test_locked_store_is_tried_again(base, real_bench):

@@ -38,7 +38,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("plot", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("plot", cls=DeskCommand, examples=_EXAMPLES, apart=(("out", "form"),))
 @click.argument("metric", shell_complete=complete_metrics)
 @run_filters
 @click.option(

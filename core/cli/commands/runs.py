@@ -45,7 +45,7 @@ class _Request:
     metrics: tuple[str, ...]
 
 
-@click.command("runs", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("runs", cls=DeskCommand, examples=_EXAMPLES, apart=(("is_all", "limit"),))
 @run_filters
 @click.option(
     "--sort", metavar="WHAT", default="started", help=f"By {', '.join(_SORTS)} or metrics.NAME, largest first."
