@@ -100,15 +100,17 @@ class Desk:
             self._store = (self.open_store or opened_store)(config)
         return self._store
 
-    def refuse_store(self, why: str) -> None:
+    def refuse_store(self, command: str) -> None:
         """
-        Say that a command cannot do with a store that was named on the command line.
+        Say that *command* cannot do with a store that was named on the command line.
 
         Raises:
             Fault: one was named.
         """
         if self.store_place is not None:
-            raise Fault(why, where="--store", cure="leave --store out", code=Exit.USAGE)
+            told = f"{command} cannot use a store that is named; only commands that list and measure runs can"
+            cure = "name a base directory with --base-dir, or leave --store out"
+            raise Fault(told, where="--store", cure=cure, code=Exit.USAGE)
 
     def close(self) -> None:
         """Let go of the store."""
@@ -140,11 +142,12 @@ class Desk:
         if self.store.stats()["total_runs"]:
             self.screen.tell(self.screen.style(why, "dim"))
             return
-        self.screen.tell(f"No runs are recorded in {self._place} yet.")
+        self.screen.tell(f"No runs are recorded in {self.place} yet.")
         self.screen.tell(f"{self.screen.style('try:', 'dim')} telemetry demo")
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Where the store lies, as people are told."""
         return masked(self.store_place) if self.store_place is not None else str(self.config.metrics_dir)
 
     def _ids_of(self, part: str) -> list[str]:
@@ -162,7 +165,7 @@ class Desk:
         newest = self.newest_ids(1)
         cure = f"telemetry runs; the newest run is {newest[0]}" if newest else "telemetry demo records some runs"
         told = f"no run has the id {part!r}" if newest else "nothing was recorded yet"
-        return Fault(told, where=self._place, cure=cure, code=Exit.NOT_FOUND)
+        return Fault(told, where=self.place, cure=cure, code=Exit.NOT_FOUND)
 
     @contextmanager
     def quiet_library(self, *, is_silent: bool = False) -> Iterator[None]:

@@ -34,7 +34,6 @@ def bring_in(desk: Desk, sources: Sequence[Source], *, is_dry: bool, form: str |
     Raises:
         Fault: a source is the store itself, or there is no journal to write to.
     """
-    desk.refuse_store(f"telemetry {word} writes into a base directory; --store names one to read")
     _refuse_own(desk, sources)
     again = f"the same telemetry {word}; what is in already is passed over"
     with long_work(desk.screen, again) as progress:

@@ -62,11 +62,12 @@ _PLUGGED = "From plugins"
 
 class DeskCommand(click.Command):
     """
-    A command whose help ends with examples.
+    A command whose help ends with examples, and that refuses `--store` unless it reads what is named by it.
 
     Args:
         examples: command line and what it is for, two or more of them.
         apart: pairs of parameters of which one at most may be given.
+        reads_store: all of its answer comes from `desk.store`.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class DeskCommand(click.Command):
         *args: Any,
         examples: tuple[tuple[str, str], ...] = (),
         apart: tuple[tuple[str, str], ...] = (),
+        reads_store: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.examples = examples
         self.apart = apart
+        self.reads_store = reads_store
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments, and refuse options that contradict each other."""
@@ -87,6 +90,12 @@ class DeskCommand(click.Command):
         if not ctx.resilient_parsing:
             refuse_contradictions(self, ctx, given, self.apart)
         return left
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; it would answer from another place than --store names, or change one, if it ignored it."""
+        if not self.reads_store:
+            ctx.obj.refuse_store(ctx.command_path)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""

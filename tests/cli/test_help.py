@@ -14,12 +14,15 @@ from old_stores import build_store
 
 from telemetry import TelemetryClient, TelemetryConfig
 from telemetry.core.care import Care
+from telemetry.core.cli.desk import Desk
+from telemetry.core.cli.faults import Exit, Fault
 from telemetry.core.cli.group import COMMANDS
 from telemetry.core.cli.main import cli
 
 pytestmark = pytest.mark.once
 
 _SHELL = set("|<>$&;")
+_READERS = ("runs", "show", "stats", "errors", "diff", "plot", "export")
 
 
 def all_commands(
@@ -62,6 +65,20 @@ def test_help_prints_its_examples(command, capsys, bench, name: str):
     out = capsys.readouterr().out
     assert 0 == code
     assert out.rstrip().endswith(ALL[name].examples[-1][1])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_command_reads_the_store_that_is_named_or_refuses_it(bench, name: str):
+    """What works on a base directory must not take another one than was meant."""
+    context = click.Context(ALL[name], info_name=name, obj=Desk(bench.screen(), store_place="elsewhere"))
+    if name in _READERS:
+        assert ALL[name].reads_store
+        return
+
+    with pytest.raises(Fault, match=f"^{name} cannot use a store that is named") as caught:
+        ALL[name].invoke(context)
+
+    assert Exit.USAGE == caught.value.code
 
 
 _NO_LISTS = ("completion", "config init", "exec", "export", "new-sink")

@@ -322,3 +322,24 @@ def test_reading_goes_on_while_agents_write(command, recorded: Path):
             process.wait()
 
     assert [(0, "")] * 4 == [(done.returncode, done.stderr) for done in answers]
+
+
+@pytest.mark.parametrize("words", [("prune", "--older-than", "90d"), ("backup",), ("doctor",), ("sinks",)])
+def test_a_store_that_is_named_is_no_base_directory(real_bench, tmp_path, words):
+    """The command says so, and which option names one; nothing happens in either place."""
+    (tmp_path / "other").mkdir()
+
+    answer = real_bench.run("--store", str(tmp_path / "other"), *words)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert f"telemetry {words[0]} cannot use a store" in answer.err
+    assert "name a base directory with --base-dir, or leave --store out" in answer.err
+    assert [] == [*(tmp_path / "other").iterdir(), *real_bench.base_dir.iterdir()]
+
+
+def test_help_comes_whatever_store_is_named(bench, capsys):
+    """Only what would be done is refused."""
+    answer = bench.run("--store", "elsewhere", "prune", "--help")
+
+    assert (0, "") == (answer.code, answer.err)
+    assert "--older-than" in capsys.readouterr().out

@@ -26,7 +26,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("diff", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("diff", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @click.argument("left", metavar="RUN", shell_complete=complete_runs)
 @click.argument("right", metavar="RUN", shell_complete=complete_runs)
 @click.option("--all", "is_all", is_flag=True, help="Show what is equal too.")

@@ -24,7 +24,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("errors", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("errors", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @run_filters
 @click.option("--limit", "-n", type=click.IntRange(1), default=20, show_default=True, help="How many faults at most.")
 @output_options()

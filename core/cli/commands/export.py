@@ -38,7 +38,7 @@ _GO_ON = "the same command begins anew; no file was written"
 _WHAT = ("runs", "events", "all")
 
 
-@click.command("export", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("export", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @click.option(
     "--what", type=click.Choice(_WHAT), default="runs", show_default=True, help="Runs, their events, or both."
 )

@@ -38,7 +38,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("plot", cls=DeskCommand, examples=_EXAMPLES, apart=(("out", "form"),))
+@click.command("plot", cls=DeskCommand, examples=_EXAMPLES, apart=(("out", "form"),), reads_store=True)
 @click.argument("metric", shell_complete=complete_metrics)
 @run_filters
 @click.option(

@@ -45,7 +45,6 @@ def command(desk: Desk, /, sql: str, is_raw: bool, form: str | None) -> None:
 
     With --raw the SQL is DuckDB's, and the views are events, run_lines, and lines with each whole line as JSON.
     """
-    desk.refuse_store("query asks what the configuration keeps on this machine")
     text = sys.stdin.read() if sql == "-" else sql
     if is_raw:
         _ask_journal(desk, text, form)

@@ -45,7 +45,7 @@ class _Request:
     metrics: tuple[str, ...]
 
 
-@click.command("runs", cls=DeskCommand, examples=_EXAMPLES, apart=(("is_all", "limit"),))
+@click.command("runs", cls=DeskCommand, examples=_EXAMPLES, apart=(("is_all", "limit"),), reads_store=True)
 @run_filters
 @click.option(
     "--sort", metavar="WHAT", default="started", help=f"By {', '.join(_SORTS)} or metrics.NAME, largest first."
@@ -182,6 +182,6 @@ def _tell_more(desk: Desk, request: _Request, shown: list[RunRecord]) -> None:
 
 def _live_lines(desk: Desk, request: _Request) -> Iterator[str]:
     screen = desk.screen
-    yield screen.style(f"{screen.now():%H:%M:%S}  {desk.config.metrics_dir}  ^C ends", "dim")
+    yield screen.style(f"{screen.now():%H:%M:%S}  {desk.place}  ^C ends", "dim")
     yield ""
     yield from table_lines(screen, run_columns(screen, request.metrics), islice(_runs(desk, request), 200))

@@ -24,7 +24,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("show", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("show", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @click.argument("run", metavar="RUN", shell_complete=complete_runs)
 @click.option("--events", "all_events", is_flag=True, help="Show every event, not only the first and the last ones.")
 @click.option("--type", "event_type", metavar="NAME", help="Only events of this type.")

@@ -28,7 +28,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("stats", cls=DeskCommand, examples=_EXAMPLES)
+@click.command("stats", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @click.option("--by", type=click.Choice(_GROUPINGS), default="agent", show_default=True, help="What makes a group.")
 @run_filters
 @click.option(

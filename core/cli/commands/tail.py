@@ -80,7 +80,6 @@ def command(
     The starts and ends of runs stand among them. They come straight from the journal, of all processes, across the
     change of the day. With -f each line of --json is an object of its own.
     """
-    desk.refuse_store("tail follows the journal of the configuration")
     run_id = desk.find_run(run).run_id if run is not None else None
     wanted = _Wanted(run_id, agent, frozenset(types))
     follower = _follower(desk)

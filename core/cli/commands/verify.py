@@ -36,7 +36,6 @@ def command(desk: Desk, /, form: str | None) -> int:
     remote sinks are compared with it. Agents may write meanwhile.
     """
     screen = desk.screen
-    desk.refuse_store("verify compares the journal with the store of the same configuration")
     built = built_sinks(desk.config)
     outboxes = {name: sink.open_outbox(built.contexts[name]) for name, sink in built.sinks.items() if _is_remote(sink)}
     findings = _findings(desk, built, [name for name, outbox in outboxes.items() if _reports(outbox)])
