@@ -46,7 +46,7 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
     if place.is_dir():
         return _in_folder(place)
     if not place.exists():
-        raise StoreError(f"there is no store at {str(place)!r}", _CURE)
+        raise StoreError(f"there is no store at {str(place)!r}", _CURE, is_absent=True)
     # Only the database of a base directory follows a journal: one that was copied elsewhere is read as it is.
     base = place.parent.parent
     has_journal = base / _DATABASE == place and _has_journal(base / _JOURNAL)

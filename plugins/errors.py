@@ -100,12 +100,14 @@ class StoreError(TelemetryError):
     Attributes:
         what: what is wrong.
         cure: what to do, empty when that has to be found out.
+        is_absent: nothing at all is at the place that was named.
     """
 
-    def __init__(self, what: str, cure: str = "") -> None:
+    def __init__(self, what: str, cure: str = "", *, is_absent: bool = False) -> None:
         super().__init__(f"{what}; {cure}" if cure else what)
         self.what = what
         self.cure = cure
+        self.is_absent = is_absent
 
 
 class NotFound(TelemetryError, LookupError):

@@ -130,8 +130,7 @@ class Desk:
         if not ids:
             raise self._unknown(part)
         if len(ids) > 1:
-            told = "\n".join(ids)
-            raise Fault(f"{len(ids)} runs have an id like {part!r}", where=told, cure=_MORE, code=Exit.NOT_FOUND)
+            raise _ambiguous(part, ids)
         run = self.store.get_run(ids[0])
         if run is None:
             raise self._unknown(part)
@@ -153,7 +152,7 @@ class Desk:
     def _ids_of(self, part: str) -> list[str]:
         if part in ("last", "@"):
             return self.newest_ids(1)
-        return self.store.find_ids(part, _NEAREST) if part else []
+        return self.store.find_ids(part, _NEAREST + 1) if part else []
 
     def newest_ids(self, limit: int) -> list[str]:
         """Return the ids of the newest runs."""
@@ -196,6 +195,12 @@ class _Warnings(logging.Handler):
         # The desk tells the faults of the configuration by itself.
         if not record.getMessage().startswith("configuration: "):
             warn(self._screen, record.getMessage())
+
+
+def _ambiguous(part: str, ids: list[str]) -> Fault:
+    count = f"{len(ids)}" if len(ids) <= _NEAREST else f"more than {_NEAREST}"
+    told = "\n".join(ids[:_NEAREST])
+    return Fault(f"{count} runs have an id like {part!r}", where=told, cure=_MORE, code=Exit.NOT_FOUND)
 
 
 def _placed(config: TelemetryConfig, base_dir: Path) -> TelemetryConfig:

@@ -81,7 +81,7 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, InputError):
         return Fault(str(error), code=Exit.USAGE)
     if isinstance(error, StoreError) and error.cure:
-        return Fault(error.what, cure=error.cure)
+        return Fault(error.what, cure=error.cure, code=Exit.NOT_FOUND if error.is_absent else Exit.FAILURE)
     if isinstance(error, Retryable):
         return Fault(str(error), cure="the same command again, in a moment")
     cure = "telemetry doctor" if isinstance(error, TelemetryError) else ""

@@ -45,7 +45,7 @@ def sources_at(path: Path) -> list[Source]:
             )
         return found
     if not path.exists():
-        raise StoreError(f"there is nothing at {str(path)!r}", _CURE)
+        raise StoreError(f"there is nothing at {str(path)!r}", _CURE, is_absent=True)
     return [Source(path, _kind_of(path))]
 
 
@@ -59,10 +59,10 @@ def journal_at(folder: Path) -> Source:
     for place in (folder / "raw", folder):
         if next(place.glob(_DAYS), None) is not None:
             return Source(place, JOURNAL)
-    raise StoreError(
-        f"{str(folder)!r} holds no journal: no {_DAYS}, here or in raw/",
-        "name the base directory of another machine, or a copy of it; telemetry import brings in a database",
-    )
+    cure = "name the base directory of another machine, or a copy of it; telemetry import brings in a database"
+    if not folder.exists():
+        raise StoreError(f"there is nothing at {str(folder)!r}", cure, is_absent=True)
+    raise StoreError(f"{str(folder)!r} holds no journal: no {_DAYS}, here or in raw/", cure)
 
 
 def _in_folder(folder: Path) -> Iterator[Source]:

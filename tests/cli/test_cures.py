@@ -114,6 +114,34 @@ def test_option_that_no_command_has_stays_unknown(real_bench):
     assert all("No such option '--colour'" in answer.err for answer in answers)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--store", "{0}/none", "runs"),
+        ("--base-dir", "{0}/none", "runs"),
+        ("import", "{0}/none"),
+        ("merge", "{0}/none"),
+        ("restore", "{0}/none"),
+        ("replay", "--into", "none"),
+        ("outbox", "dead", "none"),
+        ("show", "none"),
+    ],
+)
+def test_what_is_not_there_has_a_code_of_its_own(base, real_bench, words):
+    """A script can tell a path that was mistyped from a store that is ill."""
+    answer = real_bench.run(*(word.format(base) for word in words))
+
+    assert (3, "") == (answer.code, answer.out)
+
+
+@pytest.mark.parametrize("words", [("--store", "{0}/noise", "runs"), ("import", "{0}/empty"), ("merge", "{0}/empty")])
+def test_what_is_there_and_no_store_has_failed(base, real_bench, words):
+    """The path is right."""
+    answer = real_bench.run(*(word.format(base) for word in words))
+
+    assert (1, "") == (answer.code, answer.out)
+
+
 def test_locked_store_is_tried_again(base, real_bench):
     """It is not ill: another program has it at this moment."""
     with closing(sqlite3.connect(real_bench.base_dir / "db" / "telemetry.sqlite")) as other:

@@ -2,6 +2,7 @@
 
 import json
 
+import attrs
 import pytest
 
 
@@ -42,6 +43,20 @@ def test_ambiguous_id_lists_what_it_may_mean(bench):
 
     assert (3, "") == (answer.code, answer.out)
     assert all(name in answer.err for name in ("0f1e2d3c", "5e6f7a8b", "1a2b3c4d", "give more of the id"))
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(2, "2 runs"), (5, "5 runs"), (6, "more than 5 runs"), (36, "more than 5")]
+)
+def test_ambiguous_id_tells_how_many_runs_it_may_mean(bench, count: int, told: str):
+    """The true number, or that it is no more than a look at the first few; those are named."""
+    bench.store.stored = [attrs.evolve(bench.store.stored[0], run_id=f"2030-{number:02d}") for number in range(count)]
+
+    answer = bench.run("show", "2030")
+
+    assert 3 == answer.code
+    assert answer.err.startswith(f"error: {told}")
+    assert min(count, 5) == sum(f"2030-{number:02d}" in answer.err for number in range(count))
 
 
 def test_json_holds_the_record_and_what_is_around_it(bench):
