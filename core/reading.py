@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plugins.context import SinkContext
-from ..plugins.discovery import load_sink_type
+from ..plugins.discovery import installed_sink_types, load_sink_type
 from ..plugins.errors import StoreError
 from ..plugins.store import RunStore
 from .config import TelemetryConfig
@@ -35,8 +35,9 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
 
     Raises:
         StoreError: there is no store, or it cannot be read.
-        ConfigError: *path* is None and the configuration is broken in strict mode, or the sink type lacks a library.
-        PluginError: no sink type of the URL's name is installed.
+        ConfigError: *path* is None and the configuration is broken in strict mode.
+        MissingExtra: the sink type that reads such URLs lacks a library.
+        PluginError: that sink type is broken.
     """
     if path is None:
         return _configured(TelemetryConfig.load())
@@ -47,6 +48,8 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
         return _in_folder(place)
     if not place.exists():
         raise StoreError(f"there is no store at {str(place)!r}", _CURE, is_absent=True)
+    if place.match(_JOURNAL_FILES):
+        raise StoreError(f"{str(place)!r} is one file of a journal", f"name its folder: {place.parent}")
     # Only the database of a base directory follows a journal: one that was copied elsewhere is read as it is.
     base = place.parent.parent
     has_journal = base / _DATABASE == place and _has_journal(base / _JOURNAL)
@@ -55,9 +58,10 @@ def open_store(path: str | os.PathLike[str] | None = None) -> RunStore:
 
 def _behind_url(url: str, scheme: str) -> RunStore:
     kind = _OTHER_NAMES.get(scheme, scheme)
-    cls: Any = load_sink_type(kind).cls
+    is_known = any(entry.name == kind for entry in installed_sink_types())
+    cls: Any = load_sink_type(kind).cls if is_known else None
     if not hasattr(cls, "open_url"):
-        raise StoreError(f"a sink of type {kind!r} reads no store behind a URL", "name a path, or a postgres:// URL")
+        raise StoreError(f"no sink type reads a store behind {scheme}://", "name a path, or a postgres:// URL")
     store: RunStore = cls.open_url(url)
     return store
 

@@ -67,7 +67,7 @@ class InvalidRecord(TelemetryError, ValueError):
 
 class MissingExtra(TelemetryError, ImportError):
     """
-    A library is not installed that only this one thing needs: DuckDB, pandas, polars.
+    A library is not installed that only this one thing needs: DuckDB, pandas, polars, psycopg for a URL.
 
     Cure: the command that the message ends with.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from .errors import ConfigError
+from .errors import ConfigError, MissingExtra
 
-__all__ = ["not_importable", "require_extra"]
+__all__ = ["extra_for", "not_importable", "require_extra"]
 
 
 def require_extra(extra: str, module: str, distribution: str) -> None:
@@ -20,12 +20,26 @@ def require_extra(extra: str, module: str, distribution: str) -> None:
     Raises:
         ConfigError: it is not installed.
     """
-    try:
-        is_there = find_spec(module) is not None
-    except ImportError:
-        is_there = False  # a package above it is missing, or is no package
-    if not is_there:
+    if not _is_there(module):
         raise ConfigError(f"{distribution} is not installed, which the extra {extra!r} brings: {_install(extra)}")
+
+
+def extra_for(extra: str, module: str, distribution: str, what: str) -> None:
+    """
+    Make sure of the same for *what* no configuration names.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    if not _is_there(module):
+        raise MissingExtra(what, distribution, _install(extra))
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ImportError:
+        return False  # a package above it is missing, or is no package
 
 
 def not_importable(extra: str, distribution: str, error: ImportError) -> str:

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 
-from ...plugins.errors import Unreachable
-from .faults import named
+from .faults import OutOfReach, said_of
 from .options import Access
 from .parameters import parameters_of
 
@@ -69,7 +68,7 @@ def opened(access: Access, *, prepares: bool = True) -> Connection:
         prepares: whether the server plans a statement once that comes again and again; not behind some poolers.
 
     Raises:
-        Unreachable: the server cannot be reached, does not let us in, or does not speak UTF-8.
+        OutOfReach: the server cannot be reached, does not let us in, or does not speak UTF-8.
     """
     parameters: dict[str, Any] = {**parameters_of(access), "prepare_threshold": _PREPARE_AFTER if prepares else None}
     try:
@@ -77,7 +76,8 @@ def opened(access: Access, *, prepares: bool = True) -> Connection:
         connection.patience_s = access.timeout_s + _GRACE_S
         return _checked(connection, access)
     except psycopg.Error as error:
-        raise Unreachable(str(named(error, access))) from None  # its own text may hold the password
+        told, cure = said_of(error, access)
+        raise OutOfReach(f"{access.place}: {told}", cure) from None  # its own text may hold the password
 
 
 def _checked(connection: Connection, access: Access) -> Connection:
@@ -89,9 +89,9 @@ def _checked(connection: Connection, access: Access) -> Connection:
     encoding = row[0] if row else ""
     if encoding != "UTF8":
         connection.close()
-        raise Unreachable(
-            f"{access.place}: the database is in {encoding}, which cannot hold every text; "
-            "make one with CREATE DATABASE ... ENCODING 'UTF8'"
+        raise OutOfReach(
+            f"{access.place}: the database is in {encoding}, which cannot hold every text",
+            "make one with CREATE DATABASE ... ENCODING 'UTF8'",
         )
     return connection
 

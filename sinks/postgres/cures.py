@@ -16,6 +16,9 @@ _BY_WORDS = (
     ("fatal: database", "make it by CREATE DATABASE, ENCODING 'UTF8', or name another"),
     ("too many c", "raise the server's limit, or put a pooler in between"),  # clients already, connections for a role
     ("startup parameter: options", "a pooler passes none on; tell the server, by ALTER ROLE ... SET search_path = ..."),
+    ("connection refused", "start the server there, or mend host and port"),
+    ("resolve host", "mend the name of the host"),
+    ("connection timeout expired", "see that the server is up, and that no firewall is in between"),
     ("due to statement timeout", "raise timeout_s, or lower batch"),
 )
 _BY_STATE = {

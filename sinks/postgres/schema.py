@@ -68,8 +68,8 @@ def check(connection: Connection, place: str) -> bool:
     _refuse_strangers(connection, done, place)
     if done is None and connection.execute("SELECT cardinality(current_schemas(false))").fetchone() == (0,):
         raise StoreError(
-            f"{place}: the search path names no schema that is there and that this user may use; CREATE SCHEMA makes "
-            "one, GRANT USAGE lets a user in"
+            f"{place}: the search path names no schema that is there and that this user may use",
+            "CREATE SCHEMA makes one, GRANT USAGE lets a user in",
         )
     if done is not None and done < NEWEST:
         raise StoreError(f"{place} is at step {done} of the schema, and {NEWEST} is needed", "let an agent write to it")

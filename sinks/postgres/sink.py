@@ -15,7 +15,7 @@ from ...plugins.item import Item
 from ...plugins.records import CommitLink, DeliveryReport, RunEvent
 from ...plugins.remote import remote_sink
 from ..delivery import Delivery
-from .needs import not_importable, require_psycopg
+from .needs import not_importable, psycopg_for, require_psycopg
 from .options import Access, PostgresOptions
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresSink"]
 
+_WRITTEN = "write postgres://USER@HOST:PORT/DATABASE"
 _KINDS = ("run", "event", "metrics", "delivery", "commit")
 
 
@@ -135,13 +136,16 @@ class PostgresSink:
         Return the store behind *url*, for reading.
 
         Raises:
-            ConfigError: psycopg is not installed, or cannot be imported.
-            StoreError: *url* is none of a PostgreSQL.
+            MissingExtra: psycopg is not installed.
+            StoreError: *url* is none of a PostgreSQL, or psycopg cannot be imported.
         """
+        psycopg_for("a postgres:// URL")
         try:
             return _store(Access(url=url))
         except ValueError as error:
-            raise StoreError(str(error)) from None
+            raise StoreError(str(error), _WRITTEN) from None
+        except ConfigError as error:
+            raise StoreError(str(error), "mend what the import says, or install another psycopg") from None
 
     def _deliver(self, batch: Sequence[Item]) -> None:
         self._ready_writer().write(batch)

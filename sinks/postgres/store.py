@@ -17,7 +17,7 @@ from ..reading.pages import PAGE, paged_events, paged_runs
 from . import summaries
 from .commits import commits_of
 from .connection import Connection, bounded, opened
-from .faults import is_of_a_pooler, words_of
+from .faults import OutOfReach, is_of_a_pooler, said_of
 from .figures import sums, topmost
 from .find import find_ids
 from .options import Access
@@ -28,6 +28,10 @@ from .schema import check
 __all__ = ["PostgresStore"]
 
 _RUN = f"SELECT {selected()} FROM agent_runs AS r WHERE r.run_id = %s"
+# `telemetry doctor` looks at what the configuration names, and a reader may have named another server.
+_LOG = "see the log of the server"
+_REACH = "see that the server is up, and that host, port, user and database are right"
+_URL = "mend what it names"
 _Result = TypeVar("_Result")
 _Question = Callable[[Connection], _Result]
 
@@ -134,12 +138,12 @@ class PostgresStore:
                 return self._asked(question, nothing)
             except psycopg.Error as error:
                 if not self._may_succeed(error):
-                    raise StoreError(self._told(error)) from error
+                    raise self._fault(error) from error
             # The server was restarted since the last question, as likely as not: once more, by a new connection.
             try:
                 return self._asked(question, nothing)
             except psycopg.Error as error:
-                raise StoreError(self._told(error)) from error
+                raise self._fault(error) from error
 
     def _asked(self, question: _Question[_Result], nothing: _Result) -> _Result:
         connection = self._opened()
@@ -152,8 +156,10 @@ class PostgresStore:
             try:
                 self._connection = opened(self._access, prepares=self._prepares)
                 self._connection.read_only = True  # said at the begin of each transaction
+            except OutOfReach as error:
+                raise StoreError(error.what, error.cure or _REACH) from None
             except Retryable as error:
-                raise StoreError(str(error)) from None
+                raise StoreError(str(error), _URL) from None
         return self._connection
 
     def _may_succeed(self, error: psycopg.Error) -> bool:
@@ -167,8 +173,9 @@ class PostgresStore:
         self._connection = None
         return True
 
-    def _told(self, error: psycopg.Error) -> str:
-        return f"{self._access.place}: {words_of(error, self._access)}"
+    def _fault(self, error: psycopg.Error) -> StoreError:
+        told, cure = said_of(error, self._access)
+        return StoreError(f"{self._access.place}: {told}", cure or _LOG)
 
     def _leave_to_parent(self) -> None:
         # The connection belongs to the parent of a fork; so may the lock, if another of its threads held it.

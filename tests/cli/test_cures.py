@@ -2,6 +2,7 @@
 
 import shlex
 import sqlite3
+import sys
 from contextlib import closing
 
 import pytest
@@ -16,6 +17,7 @@ def base(real_bench, tmp_path):
     """Return a base directory with one run, and beside it what is no store."""
     with TelemetryClient(metrics_dir=real_bench.base_dir) as client, client.track_run("agent", "job"):
         pass
+    (real_bench.base_dir / "raw" / "events_2026-11-24.ndjson.gz").write_bytes(b"")
     (tmp_path / "empty").mkdir()
     (tmp_path / "noise").write_bytes(bytes(range(256)) * 64)
     with closing(sqlite3.connect(tmp_path / "other.sqlite")) as connection:
@@ -37,6 +39,9 @@ _SOURCES = "name a base directory, a database, or a file of lines"
         (("--store", "{0}/empty", "runs"), _ANOTHER_STORE),
         (("--store", "{0}/noise", "runs"), "telemetry rebuild in the base directory that has its journal"),
         (("--store", "{0}/damaged.sqlite", "runs"), "telemetry rebuild in the base directory that has its journal"),
+        (("--store", "{0}/base/raw/events_2026-11-24.ndjson.gz", "runs"), "name its folder: {0}/base/raw"),
+        (("--store", "http://127.0.0.1:1/", "runs"), "name a path, or a postgres:// URL"),
+        (("--store", "sqlite:///a.sqlite", "runs"), "name a path, or a postgres:// URL"),
         (("backup", "--to", "{0}/empty"), "name a folder that does not"),
         (("restore", "{0}/empty"), "telemetry merge takes in any base directory"),
         (("restore", "{0}/none"), "telemetry restore alone takes the newest here"),
@@ -79,6 +84,34 @@ def test_options_that_contradict_each_other_are_refused(base, real_bench, words,
 
     assert (2, "") == (answer.code, answer.out)
     assert f"{named} exclude each other" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        ("postgres://127.0.0.1:1/x", "start the server there, or mend host and port"),
+        ("postgresql://[::1/x", "write postgres://USER@HOST:PORT/DATABASE"),
+    ],
+)
+def test_server_that_cannot_be_read_has_a_cure(real_bench, url, cure):
+    """`telemetry doctor` looks at the sinks of the configuration, and not behind a URL on the command line."""
+    pytest.importorskip("psycopg", reason="psycopg is installed in the tox environment `coverage`")
+
+    answer = real_bench.run("--store", url, "runs")
+
+    assert (1, "") == (answer.code, answer.out)
+    assert f"try:   {cure}\n" in answer.err
+
+
+def test_url_without_its_library_says_what_to_install(real_bench, monkeypatch):
+    """No configuration is at fault."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    answer = real_bench.run("--store", "postgres://hq.example/x", "runs")
+
+    assert (1, "") == (answer.code, answer.out)
+    assert "a postgres:// URL needs psycopg, which is not installed" in answer.err
+    assert "try:   pip install 'local-telemetry[postgres]'\n" in answer.err
 
 
 def test_option_may_be_said_twice(base, real_bench):

@@ -60,6 +60,8 @@ ELSEWHERE = [
     ('FATAL: no pg_hba.conf entry for host "10.0.0.7", user "agent", database "hq", no encryption', "sslmode"),
     ("SSL error: tlsv1 alert unknown ca", "sslcert"),
     ("FATAL: unsupported startup parameter: options", "ALTER ROLE"),
+    ("failed to resolve host 'hq.example': [Errno -2] Name or service not known", "name of the host"),
+    ("connection timeout expired", "firewall"),
     ("FATAL: sorry, too many clients already", "pooler"),
     ("ERROR: canceling statement due to user request", ""),
 ]

@@ -20,7 +20,7 @@ from postgres_server import PASSWORD
 import telemetry
 from telemetry import TelemetryClient
 from telemetry.core.cli.main import run
-from telemetry.plugins import ConfigError, PluginError, RunEvent, RunQuery, RunRecord, StoreError
+from telemetry.plugins import MissingExtra, RunEvent, RunQuery, RunRecord, StoreError
 from telemetry.sinks.ndjson import NdjsonSink
 from telemetry.sinks.postgres.sink import PostgresSink
 from telemetry.sinks.sqlite.sink import SqliteSink
@@ -245,8 +245,8 @@ def test_a_password_in_a_url_that_cannot_be_read_is_not_told(url: str, capfd: An
     ("place", "error", "text"),
     [
         ("postgresql://h\n/d", StoreError, "url must look like"),
-        ("mysql://me:secret@h/d", PluginError, "'mysql'"),
-        ("memory://x", StoreError, "no store behind a URL"),
+        ("mysql://me:secret@h/d", StoreError, "a store behind mysql://; name a path, or a postgres:// URL"),
+        ("memory://x", StoreError, "a store behind memory://; name a path, or a postgres:// URL"),
     ],
 )
 def test_other_places_are_refused(place: str, error: type[Exception], text: str):
@@ -261,7 +261,7 @@ def test_reading_needs_psycopg_too(monkeypatch: pytest.MonkeyPatch):
     """The same cure as for writing."""
     monkeypatch.setitem(sys.modules, "psycopg", None)
 
-    with pytest.raises(ConfigError, match=r"pip install 'local-telemetry\[postgres\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'local-telemetry\[postgres\]'"):
         telemetry.open_store("postgres://h/d")
 
 
