@@ -100,6 +100,7 @@ def _opened(kind: str, base: Path, *, database: Path | None = None, journal: Pat
 
 
 def _configured(config: TelemetryConfig) -> RunStore:
-    sinks, faults = build_sinks(config)
+    sinks, found = build_sinks(config)
+    faults = [fault for several in found.values() for fault in several]
     journal = next((sink for sink in sinks.values() if hasattr(sink, "journal_directory")), None)
     return first_store(sinks, {name: context_for(config, name, journal) for name in sinks}, faults)

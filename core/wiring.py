@@ -13,7 +13,7 @@ from ..plugins.context import SinkContext
 from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, refusal
 from ..plugins.errors import ConfigError, PluginError
 from .bus import Bus
-from .config import TelemetryConfig, resolve_sink
+from .config import ResolvedSink, TelemetryConfig, resolve_sink
 from .readable import first_store
 from .redact import Redactor
 from .shield import attempt, text_of
@@ -135,7 +135,7 @@ def redactor_of(config: TelemetryConfig) -> Redactor | None:
 
 
 def _fill(setup: Setup, sinks: Mapping[str, object] | None) -> None:
-    built, faults = build_sinks(setup.config) if sinks is None else _ready(sinks)
+    built, faults = _built(setup.config) if sinks is None else _ready(sinks)
     setup.faults.extend(faults)
     # The journal goes first: what a later sink cannot keep must be there already.
     names = sorted(built, key=lambda name: not hasattr(built[name], "journal_directory"))
@@ -146,6 +146,11 @@ def _fill(setup: Setup, sinks: Mapping[str, object] | None) -> None:
             setup.faults.append(f"sinks.{name}: the place of the journal cannot be told: {text_of(failure)}")
             context = context_for(setup.config, name, None, setup.bus)
         setup.sinks[name], setup.contexts[name] = built[name], context
+
+
+def _built(config: TelemetryConfig) -> tuple[dict[str, Any], list[str]]:
+    sinks, faults = build_sinks(config)
+    return sinks, [fault for found in faults.values() for fault in found]
 
 
 def _ready(sinks: object) -> tuple[dict[str, Any], list[str]]:
@@ -170,23 +175,36 @@ def context_for(config: TelemetryConfig, name: str, journal: Any, bus: Bus | Non
     )
 
 
-def build_sinks(config: TelemetryConfig) -> tuple[dict[str, Any], list[str]]:
-    """Return the configured sinks by name, not opened, and a sentence for each sink or option that was left out."""
+def build_sinks(config: TelemetryConfig) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """
+    Return the configured sinks by name, not opened, and by name a sentence for each fault.
+
+    A sink without faults has no place among them; one that could not be built is among them only.
+    """
     sinks: dict[str, Any] = {}
-    faults: list[str] = []
+    faults: dict[str, list[str]] = {}
     for spec in config.sinks:
         resolved, found = resolve_sink(spec, allow=config.load_plugins, block=config.disable_plugins)
-        faults.extend(found)
-        if resolved is None:
-            continue
-        # Guarded: what a stranger's constructor raises must not cost the other sinks.
-        sink, failure = attempt(resolved.build)
-        if failure is None:
-            sinks[spec.name] = sink
-        else:
-            told = f"building the sink type {resolved.sink_type} raised {_named(failure)}"
-            faults.append(f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}")
+        told = list(found)
+        if resolved is not None:
+            # Guarded: what a stranger's constructor raises must not cost the other sinks.
+            sink, failure = attempt(resolved.build)
+            if failure is None:
+                sinks[spec.name] = sink
+            else:
+                told.append(_not_built(resolved, failure))
+        if told:
+            faults[spec.name] = told
     return sinks, faults
+
+
+def _not_built(sink: ResolvedSink, failure: BaseException) -> str:
+    spec = sink.spec
+    if isinstance(failure, ConfigError):
+        # Written for whoever set it up: in the words of `config check`, without the class that found it.
+        return f"sinks.{spec.name} (in {spec.origin}): {text_of(failure)}"
+    told = f"building the sink type {sink.sink_type} raised {_named(failure)}"
+    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}"
 
 
 def _add_plugins(setup: Setup) -> None:

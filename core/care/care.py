@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 
 from ...plugins.care import JournalCare, Progress, Rebuilt, Schema, StoreCare, nothing_told
 from ...plugins.context import SinkContext
-from ...plugins.errors import NotFound, StoreError
+from ...plugins.errors import ConfigError, NotFound, StoreError
 from ...plugins.ids import new_writer_id
 from ...plugins.private import make_private_folder
 from ..config import TelemetryConfig
@@ -41,10 +41,11 @@ class Care:
 
     config: TelemetryConfig = field(factory=TelemetryConfig.load)
     sinks: Mapping[str, Any] = field(init=False)
+    faults: Mapping[str, Sequence[str]] = field(init=False)
     contexts: Mapping[str, SinkContext] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.sinks, _ = build_sinks(self.config)
+        self.sinks, self.faults = build_sinks(self.config)
         journal = next((sink for sink in self.sinks.values() if hasattr(sink, "journal_directory")), None)
         self.contexts = {name: context_for(self.config, name, journal) for name in self.sinks}
 
@@ -177,8 +178,11 @@ class Care:
 
         Raises:
             NotFound: there is no such sink.
+            ConfigError: there is, and it cannot be built.
             StoreError: no sink keeps a journal, or the sink is the journal itself.
         """
+        if into not in self.sinks and into in self.faults:
+            raise ConfigError("; ".join(self.faults[into]), tuple(self.faults[into]))
         if into not in self.sinks:
             raise NotFound(f"there is no sink {into!r}; there are {', '.join(self.sinks) or 'none'}")
         if self.journal is None:

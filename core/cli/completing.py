@@ -10,7 +10,6 @@ from ...plugins.errors import TelemetryError
 from ...plugins.store import RunQuery
 from .desk import Desk
 from .faults import Fault
-from .opening import built_sinks
 from .screen import screen_for
 from .words import is_number, short_id
 
@@ -50,7 +49,7 @@ def _metrics(desk: Desk, begun: str) -> Iterable[str]:
 
 
 def _remote_sinks(desk: Desk, begun: str) -> Iterable[str]:
-    return (name for name, sink in built_sinks(desk.config).sinks.items() if hasattr(sink, "open_outbox"))
+    return (name for name, sink in desk.built.sinks.items() if hasattr(sink, "open_outbox"))
 
 
 def _names(by: str) -> Callable[[Desk, str], Iterable[str]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ from .screen import Screen
 if TYPE_CHECKING:
     from ...plugins.records import RunRecord
     from ...plugins.store import RunStore
+    from ..care import Care
     from ..config import TelemetryConfig
+    from .opening import BuiltSinks
 
 __all__ = ["Desk", "pass_desk"]
 
 _NEAREST = 5
+_CHECK = "telemetry config check"
 
 
 @define(eq=False)
@@ -46,6 +50,8 @@ class Desk:
     store_place: str | None = None
     _config: TelemetryConfig | None = field(default=None, init=False)
     _store: RunStore | None = field(default=None, init=False)
+    _built: BuiltSinks | None = field(default=None, init=False)
+    _told: set[str] = field(factory=set, init=False)
     _is_silent: bool = field(default=False, init=False)
 
     @property
@@ -59,8 +65,7 @@ class Desk:
         """
         if self._config is None:
             self._config = self.load_config()
-            if self._config.faults and not self._is_silent:
-                self._tell_faults(self._config.faults)
+            self.tell_faults(self._config.faults, "the configuration has")
         return self._config
 
     def load_config(self) -> TelemetryConfig:
@@ -73,9 +78,32 @@ class Desk:
         config = TelemetryConfig.load(self.config_path)
         return config if self.base_dir is None else _placed(config, self.base_dir)
 
-    def _tell_faults(self, faults: tuple[str, ...]) -> None:
-        first = faults[0] if len(faults) == 1 else f"the configuration has {len(faults)} faults; {faults[0]}"
-        warn(self.screen, first, "telemetry config check")
+    def tell_faults(self, faults: Iterable[str], whose: str = "the sinks have", cure: str = _CHECK) -> None:
+        """Warn of the *faults* that were not told yet: how many, and the first of them."""
+        new = [fault for fault in dict.fromkeys(faults) if fault not in self._told]
+        self._told.update(new)
+        if new and not self._is_silent:
+            warn(self.screen, new[0] if len(new) == 1 else f"{whose} {len(new)} faults; {new[0]}", cure)
+
+    def count_as_told(self, faults: Iterable[str]) -> None:
+        """Never warn of these *faults*: the command shows them itself."""
+        self._told.update(faults)
+
+    @property
+    def built(self) -> BuiltSinks:
+        """The sinks of the configuration, built and not opened; their faults are told once, as warnings."""
+        built = self.built_untold
+        self.tell_faults(built.all_faults)
+        return built
+
+    @property
+    def built_untold(self) -> BuiltSinks:
+        """The same for a command that shows the faults itself."""
+        from .opening import built_sinks
+
+        if self._built is None:
+            self._built = built_sinks(self.config)
+        return self._built
 
     @property
     def store(self) -> RunStore:
@@ -91,14 +119,30 @@ class Desk:
             from ..reading import open_store
 
             self._store = open_store(self.store_place)
+        if self._store is None and self.open_store is not None:
+            self._store = self.open_store(self.config)
         if self._store is None:
             from .opening import judge_the_dead, opened_store
 
-            config = self.config
-            if self.open_store is None:
-                judge_the_dead(config)
-            self._store = (self.open_store or opened_store)(config)
+            judge_the_dead(self.config)
+            self._store = opened_store(self.built_untold)
+            # Not before: where nothing can be read, the error tells the faults.
+            self.tell_faults(self.built_untold.all_faults)
         return self._store
+
+    def open_care(self, asked: str | None = None) -> Care:
+        """
+        Return the care of what the configuration keeps; the faults of its sinks are told once, as warnings.
+
+        Args:
+            asked: the sink that the command is about, whose error will say why it cannot be used.
+        """
+        from ..care import Care
+
+        care = Care(self.config)
+        told_by_us = (faults for name, faults in care.faults.items() if name in care.sinks or name != asked)
+        self.tell_faults(chain.from_iterable(told_by_us))
+        return care
 
     def refuse_store(self, command: str) -> None:
         """
@@ -170,7 +214,7 @@ class Desk:
     def quiet_library(self, *, is_silent: bool = False) -> Iterator[None]:
         """Let the library's own warnings come out as ours while a command runs, or not at all."""
         self._is_silent = is_silent
-        handler = logging.NullHandler() if is_silent else _Warnings(self.screen)
+        handler = logging.NullHandler() if is_silent else _Warnings(self)
         logger = logging.getLogger("telemetry")
         logger.addHandler(handler)
         before, logger.propagate = logger.propagate, False
@@ -187,14 +231,18 @@ _MORE = "give more of the id"
 class _Warnings(logging.Handler):
     """Write what the library logs as warnings of the command line."""
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, desk: Desk) -> None:
         super().__init__(logging.WARNING)
-        self._screen = screen
+        self._desk = desk
 
     def emit(self, record: logging.LogRecord) -> None:
-        # The desk tells the faults of the configuration by itself.
-        if not record.getMessage().startswith("configuration: "):
-            warn(self._screen, record.getMessage())
+        message = record.getMessage()
+        fault = message.removeprefix("configuration: ")
+        if fault == message:
+            warn(self._desk.screen, message)
+        else:
+            # Most of them the desk has told by itself; what is left is of a sink or a plugin.
+            self._desk.tell_faults([fault], cure="telemetry doctor")
 
 
 def _ambiguous(part: str, ids: list[str]) -> Fault:

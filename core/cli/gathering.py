@@ -13,7 +13,6 @@ from .desk import Desk
 from .faults import Exit, Fault
 from .listing import is_table, write_list
 from .long_work import long_work
-from .opening import built_sinks
 from .stores import database_path, index_events, journal_path
 from .table import Cell, Column
 from .words import count_text, plural
@@ -72,7 +71,7 @@ def _gatherer(desk: Desk, is_dry: bool) -> Any:
     from ..wiring import redactor_of
 
     redactor = redactor_of(desk.config)
-    built = built_sinks(desk.config)
+    built = desk.built
     for name, sink in built.sinks.items():
         if hasattr(sink, "open_gatherer"):
             change = redactor or (lambda record: record)

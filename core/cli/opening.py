@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -13,20 +14,29 @@ if TYPE_CHECKING:
     from ...plugins.store import RunStore
     from ..config import TelemetryConfig
 
-__all__ = ["BuiltSinks", "built_sinks", "judge_the_dead", "opened_store"]
+__all__ = ["BuiltSinks", "built_sinks", "judge_the_dead", "opened_store", "unusable_remote_sinks"]
 
 
 @frozen
 class BuiltSinks:
-    """The sinks of a configuration, built and not opened, with the contexts for reading them."""
+    """
+    The sinks of a configuration, built and not opened, with the contexts for reading them.
+
+    `faults` are by the name of the sink, also of one that could not be built.
+    """
 
     sinks: Mapping[str, Any]
     contexts: Mapping[str, SinkContext]
-    faults: Sequence[str]
+    faults: Mapping[str, Sequence[str]]
+
+    @property
+    def all_faults(self) -> list[str]:
+        """The faults of all sinks."""
+        return [fault for found in self.faults.values() for fault in found]
 
 
 def built_sinks(config: TelemetryConfig) -> BuiltSinks:
-    """Return the sinks of *config*; what cannot be built is a fault."""
+    """Return the sinks of *config*; what cannot be built has a fault."""
     from ..wiring import build_sinks, context_for
 
     sinks, faults = build_sinks(config)
@@ -34,17 +44,31 @@ def built_sinks(config: TelemetryConfig) -> BuiltSinks:
     return BuiltSinks(sinks, {name: context_for(config, name, journal) for name in sinks}, faults)
 
 
-def opened_store(config: TelemetryConfig) -> RunStore:
+def unusable_remote_sinks(config: TelemetryConfig, built: BuiltSinks) -> dict[str, str]:
+    """Return by name why a sink cannot be used, of those that deliver elsewhere or may do so: no class says."""
+    from ...plugins.discovery import load_sink_type
+    from ..shield import attempt
+
+    unusable = {}
+    load = partial(load_sink_type, allow=config.load_plugins, block=config.disable_plugins)
+    for spec in config.sinks:
+        if spec.name not in built.sinks:
+            found, _ = attempt(load, spec.type)
+            if found is None or hasattr(found.cls, "open_outbox"):
+                unusable[spec.name] = "; ".join(built.faults[spec.name])
+    return unusable
+
+
+def opened_store(built: BuiltSinks) -> RunStore:
     """
-    Return the store of *config*, for reading.
+    Return the store of these sinks, for reading.
 
     Raises:
-        StoreError: no sink of it can be read.
+        StoreError: none of them can be read.
     """
     from ..readable import first_store
 
-    built = built_sinks(config)
-    return first_store(built.sinks, built.contexts, built.faults)
+    return first_store(built.sinks, built.contexts, built.all_faults)
 
 
 def judge_the_dead(config: TelemetryConfig) -> None:

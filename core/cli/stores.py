@@ -11,7 +11,6 @@ from urllib.parse import quote
 from ...plugins.care import Progress, counted
 from .desk import Desk
 from .faults import Exit, Fault
-from .opening import built_sinks
 
 __all__ = ["database_path", "index_events", "journal_path", "read_only_database"]
 
@@ -25,7 +24,7 @@ def database_path(desk: Desk) -> Path:
     Raises:
         Fault: no sink keeps one.
     """
-    built = built_sinks(desk.config)
+    built = desk.built
     for spec in desk.config.sinks:
         if spec.type == "sqlite" and spec.name in built.sinks:
             path = getattr(built.sinks[spec.name].options, "path", None)
@@ -35,7 +34,7 @@ def database_path(desk: Desk) -> Path:
 
 def journal_path(desk: Desk) -> Path:
     """Return where the journal of the configuration lies, or would lie if a sink kept one."""
-    contexts = built_sinks(desk.config).contexts.values()
+    contexts = desk.built.contexts.values()
     places = [context.journal_dir for context in contexts if context.journal_dir is not None]
     return places[0] if places else desk.config.ndjson_dir
 

@@ -21,6 +21,7 @@ from telemetry.plugins import RunEvent, RunQuery, RunRecord
 NOW = datetime(2026, 11, 24, 19, 30, 0, tzinfo=UTC)
 _HAS_ERROR = ("error_summary!=null",)
 _PICTURES = Path(__file__).parent / "pictures"
+_ENTRY = {"group": "telemetry.sinks", "module": "json", "attribute": "loads", "distribution": "acme", "version": "1.0"}
 _TRACEBACK = """Traceback (most recent call last):
   File "/srv/agents/summarizer.py", line 41, in summarize
     return parts[7]
@@ -229,6 +230,21 @@ def real_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
             return self.run(*arguments, on=self.screen(**real | traits))
 
     return RealBench(base_dir=base)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function that pretends that further entry points are installed."""
+    from telemetry.plugins import discovery
+    from telemetry.plugins.entry_points import PluginEntry
+
+    found = list(discovery.scanned_entries())
+
+    def install(**fields: str) -> None:
+        found.append(PluginEntry(**_ENTRY | fields))
+        monkeypatch.setattr(discovery, "scanned_entries", lambda: tuple(found))
+
+    return install
 
 
 @pytest.fixture

@@ -195,24 +195,6 @@ def test_plugins_tell_which_are_used(configured):
     assert [("ok", False, 1)] * 3 == [told[name] for name in ("sqlite", "api", "memory")]
 
 
-_ENTRY = {"group": "telemetry.sinks", "module": "json", "attribute": "loads", "distribution": "acme", "version": "1.0"}
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    """Return a function that pretends that further entry points are installed."""
-    from telemetry.plugins import discovery
-    from telemetry.plugins.entry_points import PluginEntry
-
-    found = list(discovery.scanned_entries())
-
-    def install(**fields: str) -> None:
-        found.append(PluginEntry(**_ENTRY | fields))
-        monkeypatch.setattr(discovery, "scanned_entries", lambda: tuple(found))
-
-    return install
-
-
 def test_strangers_plugins_are_told_apart(configured, installed, monkeypatch, tmp_path):
     """Broken, blocked, shadowed by one of ours, written for a later contract, or fine."""
     (tmp_path / "acme_later.py").write_text("class Sink:\n    contract = 9\n", "utf-8")
@@ -304,19 +286,16 @@ def test_warnings_of_the_library_come_out_as_ours(configured, monkeypatch):
     """What a sink complains of while a command runs has the form of a warning, once."""
     import logging
 
-    bench = configured("")
+    from telemetry.core.cli import opening
+
+    bench, built = configured(""), opening.built_sinks
     monkeypatch.setattr(
-        "telemetry.core.cli.commands.sinks.built_sinks",
-        lambda config: logging.getLogger("telemetry.sqlite").warning("the store is behind") or _built(config),
+        opening,
+        "built_sinks",
+        lambda config: logging.getLogger("telemetry.sqlite").warning("the store is behind") or built(config),
     )
 
     assert "warning: the store is behind\n" == bench.run("sinks").err
-
-
-def _built(config):
-    from telemetry.core.cli.opening import built_sinks
-
-    return built_sinks(config)
 
 
 def test_a_broken_plugin_costs_its_commands_alone(real_bench, installed, monkeypatch):

@@ -243,7 +243,7 @@ def test_other_errors_of_a_module_are_told_with_their_place(install, module):
         "raised ZeroDivisionError: division by zero"
     )
     assert (expected,) == check(config).faults
-    assert ({}, [expected]) == build_sinks(config)
+    assert ({}, {"x": [expected]}) == build_sinks(config)
 
 
 def test_errors_of_a_constructor_are_told_with_their_place(install, module):
@@ -254,7 +254,7 @@ def test_errors_of_a_constructor_are_told_with_their_place(install, module):
     sinks, faults = build_sinks(TelemetryConfig(sinks={"x": {"type": "strange"}}))
 
     told = f"building the sink type 'strange' of stranger 1.2 ({name}:Sink) raised OSError: no such port"
-    assert ({}, [f"sinks.x.type is 'strange' (in argument); {told}"]) == (sinks, faults)
+    assert ({}, {"x": [f"sinks.x.type is 'strange' (in argument); {told}"]}) == (sinks, faults)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from ...care import Care
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
 from ..listing import output_options, write_one
@@ -34,7 +33,7 @@ def command(desk: Desk, /, target: Path | None, form: str | None) -> None:
     appears under its name when it is whole.
     """
     with long_work(desk.screen, _GO_ON) as progress:
-        made = Care(desk.config).backup(target, progress)
+        made = desk.open_care().backup(target, progress)
     if form == "json":
         write_one(desk.screen, made.to_dict())
         return

@@ -24,7 +24,6 @@ from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..letters import padded, printable, wrapped
 from ..listing import is_table, output_options, write_list
-from ..opening import built_sinks
 from ..screen import Screen
 from ..stores import database_path, journal_path
 from ..table import Column
@@ -77,6 +76,7 @@ _COLUMNS: list[Column[Finding]] = [
 def findings_of(desk: Desk) -> list[Finding]:
     """Return what every check says, in the order in which one thing rests on the other."""
     base_dir = desk.config.metrics_dir
+    desk.count_as_told(desk.built_untold.all_faults)
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _config(desk),
         lambda: check_access(base_dir),
@@ -123,7 +123,7 @@ def _rebuild(desk: Desk) -> None:
 
 
 def _file_system(desk: Desk) -> Iterator[Finding]:
-    built = built_sinks(desk.config)
+    built = desk.built_untold
     for name, sink in built.sinks.items():
         if hasattr(sink, "file_system"):
             context = built.contexts[name]

@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from ....plugins.care import Schema
-from ...care import Care
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
@@ -32,7 +31,7 @@ def command(desk: Desk, /, is_list: bool, form: str | None) -> None:
 
     Agents do the same when they open one. A database that a later release made is left as it is.
     """
-    care = Care(desk.config)
+    care = desk.open_care()
     schemas = list((care.schemas() if is_list else care.migrate()).values())
     write_list(desk.screen, form, _COLUMNS, schemas, Schema.to_dict)
     if is_table(desk.screen, form):

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 import click
+from attrs import frozen
 
 from ...care.delivering import Delivering
 from ...client import TelemetryClient
 from ..completing import complete_remote_sinks
 from ..desk import Desk, pass_desk
-from ..faults import Exit, Fault
+from ..faults import Exit, Fault, warn
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..long_work import long_work
-from ..opening import built_sinks
+from ..opening import unusable_remote_sinks
 from ..table import Cell, Column
 from ..words import age_text, clock_text, count_text, plural, short_id
 
@@ -65,10 +66,30 @@ def status(desk: Desk, /, form: str | None) -> None:
         Column(name="retry_at", title="next try", value=_of_trouble("retry_at"), cell=_next_try(now)),
         Column(name="trouble", value=_of_trouble("reason"), style="failed", least=20),
     ]
-    rows = [outbox.status() for _, outbox in outboxes(desk)]
+    outboxes, unusable = remote_sinks(desk)
+    rows = [*(outbox.status() for outbox in outboxes.values()), *(_NoStatus(*each) for each in unusable.items())]
     write_list(screen, form, columns, rows)
     if is_table(screen, form) and not rows:
         screen.tell("No remote sink is configured: there is nothing to deliver.")
+
+
+@frozen
+class _NoStatus:
+    """The row of a sink that cannot be used: what it has still to deliver nobody can say."""
+
+    sink: str
+    reason: str
+    pending: None = None
+    oldest: None = None
+    aside: None = None
+    dead: None = None
+    attempts: None = None
+    retry_at: None = None
+
+    @property
+    def trouble(self) -> _NoStatus:
+        """What stands in the columns of a delivery that is held up."""
+        return self
 
 
 def _of_trouble(name: str) -> Callable[[Any], Any]:
@@ -79,21 +100,31 @@ def _next_try(now: Any) -> Callable[[Any], Cell]:
     return lambda row: Cell("" if row.trouble is None else clock_text(row.trouble.retry_at, now))
 
 
-def outboxes(desk: Desk, wanted: str | None = None) -> Iterator[tuple[str, Any]]:
+def remote_sinks(desk: Desk) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the outbox of each remote sink, and why those that have none cannot be used, both by name."""
+    built = desk.built_untold
+    remote = {name: sink for name, sink in built.sinks.items() if hasattr(sink, "open_outbox")}
+    unusable = unusable_remote_sinks(desk.config, built)
+    for name, faults in built.faults.items():
+        (desk.count_as_told if name in unusable else desk.tell_faults)(faults)
+    return {name: sink.open_outbox(built.contexts[name]) for name, sink in remote.items()}, unusable
+
+
+def _outbox(desk: Desk, wanted: str) -> Any:
     """
-    Yield name and outbox of each remote sink, or of the one that is *wanted*.
+    Return the outbox of the sink that is *wanted*.
 
     Raises:
-        Fault: there is no such sink.
+        Fault: there is no such sink, or it cannot be used.
     """
-    built = built_sinks(desk.config)
-    names = [name for name, sink in built.sinks.items() if hasattr(sink, "open_outbox")]
-    if wanted is not None and wanted not in names:
-        cure = f"the remote sinks are {', '.join(names)}" if names else "telemetry sinks"
+    outboxes, unusable = remote_sinks(desk)
+    if wanted in unusable:
+        told = f"the sink {wanted!r} cannot be used: {unusable[wanted]}"
+        raise Fault(told, cure="telemetry config check", code=Exit.BAD_CONFIG)
+    if wanted not in outboxes:
+        cure = f"the remote sinks are {', '.join(outboxes)}" if outboxes else "telemetry sinks"
         raise Fault(f"there is no remote sink {wanted!r}", cure=cure, code=Exit.NOT_FOUND)
-    for name in names:
-        if wanted in (None, name):
-            yield name, built.sinks[name].open_outbox(built.contexts[name])
+    return outboxes[wanted]
 
 
 @command.command("flush", cls=DeskCommand, examples=_EXAMPLES["flush"])
@@ -102,11 +133,12 @@ def outboxes(desk: Desk, wanted: str | None = None) -> Iterator[tuple[str, Any]]
 def flush(desk: Desk, /, timeout: float) -> None:
     """Deliver what waits, now; what is not delivered in time, or comes meanwhile, stays queued."""
     go_on = "the same command; what is not delivered stays queued, also for the next process that records"
+    outboxes, unusable = remote_sinks(desk)
     with long_work(desk.screen, go_on) as progress, TelemetryClient(desk.config) as client:
-        delivering = Delivering(client, dict(outboxes(desk)), progress, timeout, patience_s=timeout)
+        delivering = Delivering(client, outboxes, progress, timeout, patience_s=timeout)
         delivering.run()
     left = delivering.left()
-    if not left:
+    if not left and not unusable:
         desk.screen.say("No remote sink is configured: there is nothing to deliver.")
     for name, count in left.items():
         told = f"{plural(count, 'record')} left" if count else "all delivered"
@@ -114,7 +146,9 @@ def flush(desk: Desk, /, timeout: float) -> None:
         given_up = f", but for {plural(found.dead, 'dead letter')}: telemetry outbox dead {name}"
         later = f", but for {count_text(found.aside)} that will be tried later: telemetry outbox dead {name} --aside"
         desk.screen.say(f"{name}: {told}{later if found.aside else ''}{given_up if found.dead else ''}")
-    if any(left.values()):
+    for name, reason in unusable.items():
+        desk.screen.say(f"{name}: cannot be used: {reason}")
+    if unusable or any(left.values()):
         raise Fault("not everything could be delivered", cure="telemetry outbox status tells what holds it up")
 
 
@@ -138,12 +172,22 @@ def dead(desk: Desk, /, sink: str | None, is_aside: bool, form: str | None) -> N
         Column(name="key", value=lambda row: row[1].key, least=12, rank=1),
         Column(name="reason", value=lambda row: row[1].reason, least=20),
     ]
-    listed = ((name, box.aside() if is_aside else box.dead_letters()) for name, box in outboxes(desk, sink))
+    listed = ((name, box.aside() if is_aside else box.dead_letters()) for name, box in _asked(desk, sink).items())
     letters = ((name, letter) for name, several in listed for letter in several)
     first = next(letters, None)
     write_list(screen, form, columns, letters if first is None else chain([first], letters), _as_dict)
     if is_table(screen, form) and first is None:
         screen.tell("Nothing is aside." if is_aside else "Nothing was given up.")
+
+
+def _asked(desk: Desk, sink: str | None) -> dict[str, Any]:
+    """Return the outbox of *sink*, or of all; of those that cannot be used it is said here."""
+    if sink is not None:
+        return {sink: _outbox(desk, sink)}
+    outboxes, unusable = remote_sinks(desk)
+    for name, reason in unusable.items():
+        warn(desk.screen, f"{name} cannot be used: {reason}", "telemetry config check")
+    return outboxes
 
 
 def _again_at(now: Any) -> Column[tuple[str, Any]]:
@@ -167,7 +211,7 @@ def _as_dict(row: tuple[str, Any]) -> dict[str, Any]:
 @pass_desk
 def retry(desk: Desk, /, sink: str, keys: tuple[str, ...]) -> None:
     """Queue dead letters again, and what is aside; the next process that delivers takes them up."""
-    [(_, outbox)] = outboxes(desk, sink)
+    outbox = _outbox(desk, sink)
     wanted = _whole_keys(outbox, keys) if keys else None
     count = outbox.retry_dead(wanted)
     desk.screen.say(f"{plural(count, 'record')} of {sink} queued again")

@@ -7,7 +7,6 @@ from datetime import timedelta
 import click
 
 from ....plugins.care import Thinned
-from ...care import Care
 from ...care.retention import Pruned
 from ...spans import read_span
 from ..desk import Desk, pass_desk
@@ -55,7 +54,7 @@ def command(
     packed = None if gzip_after is None else _span("--gzip-after", gzip_after)
     judge_the_dead(desk.config)
     with long_work(desk.screen, _GO_ON) as progress:
-        care = Care(desk.config)
+        care = desk.open_care()
         pruned = care.prune(age, gzip_after=packed, is_forced=force, is_dry=dry_run, progress=progress)
     if form == "json":
         write_one(desk.screen, pruned.to_dict())

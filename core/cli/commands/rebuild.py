@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from ....plugins.care import Rebuilt
-from ...care import Care
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
@@ -32,7 +31,7 @@ def command(desk: Desk, /, form: str | None) -> None:
     meanwhile. What only the old one has is carried over. Broken off, it goes on where it was.
     """
     with long_work(desk.screen, "telemetry rebuild; until it ends the old database is in use") as progress:
-        rebuilt = Care(desk.config).rebuild(progress)
+        rebuilt = desk.open_care().rebuild(progress)
     write_list(desk.screen, form, _COLUMNS, rebuilt, Rebuilt.to_dict)
     if is_table(desk.screen, form):
         for one in rebuilt:

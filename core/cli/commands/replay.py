@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ....plugins.errors import NotFound
-from ...care import Care
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..filters import moment_option
@@ -38,7 +39,7 @@ def command(desk: Desk, /, sink: str, since: str | None, form: str | None) -> No
     """
     moment = moment_option(desk, "--since", since)
     day = None if moment is None else moment[:10]
-    care = Care(desk.config)
+    care = desk.open_care(sink)
     with long_work(desk.screen, _go_on(care, sink)) as progress:
         try:
             replayed = care.replay(sink, day, progress)
@@ -54,7 +55,7 @@ def command(desk: Desk, /, sink: str, since: str | None, form: str | None) -> No
         raise Fault(told, cure="telemetry outbox status", code=Exit.FAILURE)
 
 
-def _go_on(care: Care, sink: str) -> str:
+def _go_on(care: Any, sink: str) -> str:
     if hasattr(care.sinks.get(sink), "open_outbox"):
         return "telemetry outbox flush; what is left is also delivered by the next process that records"
     return f"telemetry replay --into {sink}; what the sink has already changes nothing"

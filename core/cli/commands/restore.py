@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from ....plugins.errors import NotFound
-from ...care import Care
 from ...care.restoring import Restored
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault, warn
@@ -38,7 +37,7 @@ def command(desk: Desk, /, backup: Path | None, form: str | None) -> None:
     """
     with long_work(desk.screen, "the same command; what is back is not brought again") as progress:
         try:
-            restored = Care(desk.config).restore(backup, progress)
+            restored = desk.open_care().restore(backup, progress)
         except NotFound as error:
             cure = "telemetry backup makes one" if backup is None else "telemetry restore alone takes the newest here"
             raise Fault(str(error), cure=cure, code=Exit.NOT_FOUND) from error

@@ -13,7 +13,7 @@ from ...shield import attempt
 from ..desk import Desk, pass_desk
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
-from ..opening import BuiltSinks, built_sinks
+from ..opening import BuiltSinks
 from ..screen import Screen
 from ..table import Cell, Column
 from ..words import age_text, count_text
@@ -69,14 +69,13 @@ def command(desk: Desk, /, form: str | None) -> None:
 
 def sink_rows(desk: Desk) -> Iterator[SinkRow]:
     """Yield each sink of the configuration; nothing is opened, created or sent."""
-    built = built_sinks(desk.config)
+    built = desk.built_untold
     for spec in desk.config.sinks:
         yield _row(spec, built)
 
 
 def _row(spec: SinkSpec, built: BuiltSinks) -> SinkRow:
-    own = [fault for fault in built.faults if fault.startswith((f"sinks.{spec.name}.", f"sinks.{spec.name}:"))]
-    fault = "; ".join(own) or None
+    fault = "; ".join(built.faults.get(spec.name, ())) or None
     sink = built.sinks.get(spec.name)
     if sink is None:
         return SinkRow(spec.name, spec.type, spec.origin, fault=fault or "it cannot be built")

@@ -17,7 +17,6 @@ from ..desk import Desk, pass_desk
 from ..faults import Fault
 from ..group import DeskCommand
 from ..listing import is_table, output_options
-from ..opening import built_sinks
 from ..tail_view import TailView
 
 __all__ = ["command"]
@@ -97,7 +96,7 @@ def command(
 
 
 def _follower(desk: Desk) -> Any:
-    built = built_sinks(desk.config)
+    built = desk.built
     for name, sink in built.sinks.items():
         if hasattr(sink, "open_follower"):
             return sink.open_follower(built.contexts[name], _KINDS)

@@ -12,7 +12,7 @@ from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
-from ..opening import BuiltSinks, built_sinks
+from ..opening import BuiltSinks
 from ..screen import Screen
 from ..table import Column
 from ..words import plural
@@ -36,7 +36,7 @@ def command(desk: Desk, /, form: str | None) -> int:
     remote sinks are compared with it. Agents may write meanwhile.
     """
     screen = desk.screen
-    built = built_sinks(desk.config)
+    built = desk.built
     outboxes = {name: sink.open_outbox(built.contexts[name]) for name, sink in built.sinks.items() if _is_remote(sink)}
     findings = _findings(desk, built, [name for name, outbox in outboxes.items() if _reports(outbox)])
     write_list(screen, form, _COLUMNS, findings.writers, WriterAccount.to_dict)
