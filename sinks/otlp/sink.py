@@ -55,6 +55,16 @@ class OtlpSink:
         require_exporters()
 
     @staticmethod
+    def check_needs() -> None:
+        """
+        See that what the extra brings is there.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        require_exporters()
+
+    @staticmethod
     def check_options(options: OtlpOptions) -> list[str]:
         """
         Return what is probably not meant so: files that are not there, a wrong port, path or protocol.

@@ -64,6 +64,16 @@ class PostgresSink:
         """Refuse to be built where nothing could ever be delivered."""
         require_psycopg()
 
+    @staticmethod
+    def check_needs() -> None:
+        """
+        See that psycopg is there.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        require_psycopg()
+
     @delivery.default
     def _new_delivery(self) -> Delivery:
         return Delivery(

@@ -1,5 +1,6 @@
 """Prove that a sink that cannot be used is never passed over in silence, and is told of once."""
 
+import importlib.machinery
 import json
 import sys
 from pathlib import Path
@@ -24,6 +25,10 @@ class Wire:
     options: Options
 
     def __attrs_post_init__(self):
+        raise ConfigError("libwire is not installed: pip install wire")
+
+    @staticmethod
+    def check_needs():
         raise ConfigError("libwire is not installed: pip install wire")
 
     def open_outbox(self, context):
@@ -106,6 +111,36 @@ def test_a_local_sink_is_none_to_deliver_to(real_bench, installed, tmp_path, mon
 
     assert (0, "No remote sink is configured: there is nothing to deliver.\n") == (answer.code, answer.out)
     assert 1 == answer.err.count(_REASON)
+
+
+def test_plugins_tell_which_library_is_missing(bench):
+    """`ok` means that it can be used."""
+    rows = {row["name"]: row for row in json.loads(bench.run("plugins", "--json").out)}
+
+    assert ("library missing", True, _REASON) == tuple(rows["wire"][name] for name in ("state", "used", "detail"))
+    assert "ok" == rows["api"]["state"]
+
+
+@pytest.mark.parametrize(("kind", "module"), [("postgres", "psycopg"), ("otlp", "opentelemetry")])
+def test_plugins_tell_which_extra_is_missing(real_bench, monkeypatch, kind, module):
+    """Also where the configuration has no such sink: the next file may name one."""
+
+    class Nothing(importlib.machinery.PathFinder):
+        @classmethod
+        def find_spec(cls, name, path=None, target=None):
+            if name.partition(".")[0] == module:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Nothing, *sys.meta_path])
+
+    rows = {row["name"]: row for row in json.loads(real_bench.run("plugins", "--json").out)}
+    doctor = json.loads(real_bench.run("doctor", "--json").out)
+
+    assert ("library missing", False) == (rows[kind]["state"], rows[kind]["used"])
+    assert f"pip install 'local-telemetry[{kind}]'" in rows[kind]["detail"]
+    assert "plugins" not in [finding["area"] for finding in doctor]
 
 
 @pytest.mark.parametrize("words", [("runs",), ("stats",), ("tail",), ("verify",), ("query", "SELECT 1"), ("backup",)])

@@ -20,7 +20,7 @@ from ....plugins.discovery import (
     needs_newer_contract,
     refusal,
 )
-from ....plugins.errors import PluginError
+from ....plugins.errors import ConfigError, PluginError
 from ...config import TelemetryConfig
 from ...shield import attempt, text_of
 from ..desk import Desk, pass_desk
@@ -32,7 +32,12 @@ from ..table import Cell, Column
 __all__ = ["FAULTY", "PluginRow", "command", "plugin_rows"]
 
 FAULTY = ("import error", "contract too old", "broken")
-_STYLES = {"ok": "success", "blocked": "partial", "shadowed": "partial", **dict.fromkeys(FAULTY, "failed")}
+_MISSING = "library missing"
+_STYLES = {
+    "ok": "success",
+    **dict.fromkeys(("blocked", "shadowed", _MISSING), "partial"),
+    **dict.fromkeys(FAULTY, "failed"),
+}
 _EXAMPLES = (
     ("telemetry plugins", "what is installed, and whether it can be used"),
     ("telemetry plugins --json", "the same for programs"),
@@ -44,9 +49,10 @@ class PluginRow:
     """
     One entry point.
 
-    `state` is `ok`, `blocked` (the configuration forbids it), `shadowed` (another of this name is used), `import
-    error`, `contract too old` (this platform's, for that plugin) or `broken`; `detail` says why. `is_used` tells
-    whether an agent with this configuration loads it; `contract` is the version that a sink was written for.
+    `state` is `ok`, `blocked` (the configuration forbids it), `shadowed` (another of this name is used), `library
+    missing`, `import error`, `contract too old` (this platform's, for that plugin) or `broken`; `detail` says why.
+    `is_used` tells whether an agent with this configuration loads it; `contract` is the version that a sink was
+    written for.
     """
 
     entry: PluginEntry
@@ -97,8 +103,18 @@ def _row(config: TelemetryConfig, entry: PluginEntry, kind: str, *, is_used: boo
 def _state_of(entry: PluginEntry, kind: str, loaded: Any) -> tuple[str, str]:
     _, failure = attempt(check_sink_type, entry, loaded) if kind == "sink" else (None, None)
     if failure is None:
-        return "ok", ""
+        return _state_of_needs(loaded) if kind == "sink" else ("ok", "")
     return ("contract too old" if needs_newer_contract(loaded) else "broken"), text_of(failure)
+
+
+def _state_of_needs(cls: Any) -> tuple[str, str]:
+    """Ask the sink class, where it can say, whether the libraries are there that it cannot work without."""
+    _, failure = attempt(getattr(cls, "check_needs", lambda: None))
+    if failure is None:
+        return "ok", ""
+    if isinstance(failure, ConfigError):
+        return _MISSING, text_of(failure)
+    return "broken", f"check_needs() raised {type(failure).__name__}: {text_of(failure)}"
 
 
 def _cause_of(failure: BaseException) -> str:
