@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -34,7 +35,8 @@ class RunPage:
     """
     All that is told of one run.
 
-    `events` is None when they were not asked for; `parent` and `children` are the runs around it.
+    `events` is None when they were not asked for; `parent` and `children` are the runs around it. Where events of one
+    type were asked for and there are none, `missing_type` names it and `types` counts those that there are.
     """
 
     run: RunRecord
@@ -42,6 +44,8 @@ class RunPage:
     commits: list[dict[str, Any]] = field(factory=list)
     parent: RunRecord | None = None
     children: list[RunRecord] = field(factory=list)
+    missing_type: str | None = None
+    types: Counter[str] = field(factory=Counter)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run's fields, and the rest under names of their own."""
@@ -63,7 +67,9 @@ def page_lines(screen: Screen, page: RunPage) -> Iterator[str]:
     yield from _values(screen, "Attributes", attributes, value_text)
     yield from _commits(screen, page.commits)
     yield from _children(screen, page.children)
-    if page.events is not None:
+    if page.missing_type is not None:
+        yield from _missing_type(screen, page.missing_type, page.types)
+    elif page.events is not None:
         yield from _timeline(screen, page.events)
 
 
@@ -186,11 +192,21 @@ def _children(screen: Screen, children: list[RunRecord]) -> Iterator[str]:
         yield from table_lines(screen, run_columns(screen), children, indent=_INDENT)
 
 
+def _missing_type(screen: Screen, missing: str, types: Counter[str]) -> Iterator[str]:
+    yield from _section(screen, "Events", f"no event of type {missing!r}")
+    told = f"there are {_counted(types)}" if types else "the run has no events at all"
+    for line in wrapped(told, screen.width - _INDENT):
+        yield _MARGIN + screen.style(line, "dim")
+
+
+def _counted(types: Counter[str]) -> str:
+    return ", ".join(f"{one_line(name)} {count_text(number)}" for name, number in types.most_common(6))
+
+
 def _timeline(screen: Screen, timeline: Timeline) -> Iterator[str]:
     if not timeline.total:
         return
-    counted = ", ".join(f"{one_line(name)} {count_text(n)}" for name, n in timeline.counts.most_common(6))
-    yield from _section(screen, "Events", screen.cut(counted, screen.width - 10))
+    yield from _section(screen, "Events", screen.cut(_counted(timeline.counts), screen.width - 10))
     lines = list(table_lines(screen, timeline_columns(), timeline, indent=_INDENT))
     cut_at = 1 + len(timeline.first)
     yield from lines[:cut_at]

@@ -118,11 +118,49 @@ def test_plot_of_one_point_and_of_negative_numbers(bench):
 
 
 def test_plot_of_nothing_is_not_found(bench):
-    """A metric that no run has is the user's slip, not an empty picture."""
-    answer = bench.run("plot", "no_such_metric")
+    """A metric that no run has is the user's slip, not an empty picture; those that there are are named."""
+    answer = bench.run("plot", "token_in")
 
     assert 3 == answer.code
-    assert "nothing has a number for 'no_such_metric'" in answer.err
+    assert "no run has a number for 'token_in'; did you mean 'tokens_in'?" in answer.err
+    assert "the metrics are files, tokens_in, cost_usd, duration" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("duration", "--agent", "nobody"), "no run is like that"),
+        (("duration", "--running"), "none of these runs has a number for 'duration'"),
+        (("cost_usd", "--agent", "watcher"), "none of these runs has a number for 'cost_usd'"),
+        (("numbr", "--run", "1a2b3c4d"), "no event of this run has a number for 'numbr'; did you mean 'number'?"),
+    ],
+)
+def test_plot_of_nothing_tells_why(bench, words, told: str):
+    """No run, no number in them, or no such name in the payloads."""
+    answer = bench.run("plot", *words)
+
+    assert (3, "") == (answer.code, answer.out)
+    assert told in answer.err
+
+
+def test_plot_of_an_empty_store_leads_to_the_demo(bench):
+    """The metric is not to blame."""
+    bench.store.stored.clear()
+
+    answer = bench.run("plot", "duration")
+
+    assert (3, True) == (answer.code, "nothing was recorded yet\ntry:   telemetry demo" in answer.err)
+
+
+def test_plot_says_that_there_are_older_runs(bench, tmp_path):
+    """On a terminal and beside a picture; not where nothing was left out."""
+    cut = bench.show("plot", "duration", "-n", "3")
+    saved = bench.run("plot", "duration", "-n", "3", "--out", str(tmp_path / "a.svg"))
+    whole = bench.show("plot", "duration", "-n", "6")
+
+    assert "the newest 3 runs only, there are more: --limit N" in cut.err
+    assert "the newest 3 runs only, there are more: --limit N" in saved.err
+    assert "" == whole.err
 
 
 def test_a_wide_plot_puts_several_runs_into_one_column(bench):

@@ -63,6 +63,9 @@ def test_json_is_the_record(bench):
         (("--since", "soon"), "'soon' is no time"),
         (("--status", "fine"), "'fine' is not one of"),
         (("-n", "0"), "0 is not in the range"),
+        (("-n", "abc"), "'abc' is no whole number."),
+        (("-n", "1.5"), "'1.5' is no whole number."),
+        (("--interval", "soon"), "'soon' is not a valid number."),
         (("--watch",), "--watch needs a terminal"),
     ],
 )
@@ -72,6 +75,25 @@ def test_wrong_use_is_told_with_its_cure(bench, arguments, told: str):
 
     assert (2, "") == (answer.code, answer.out)
     assert told in answer.err
+
+
+def test_a_metric_that_no_run_has_is_not_found(bench):
+    """Told are the nearest name and those that there are; a list of no runs is empty, whatever it is sorted by."""
+    typed = bench.run("runs", "--sort", "metrics.token_in", "--json")
+    filtered = bench.run("runs", "--sort", "metrics.token_in", "--agent", "nobody", "--json")
+
+    assert (3, "") == (typed.code, typed.out)
+    assert "no run has a number for 'token_in'; did you mean 'tokens_in'?" in typed.err
+    assert "try:   the metrics are files, tokens_in, cost_usd\n" in typed.err
+    assert (0, "[\n]\n", "") == (filtered.code, filtered.out, filtered.err)
+
+
+def test_runs_without_a_number_are_no_fault(bench):
+    """Others have the metric: the list is empty, and says why."""
+    told = [bench.show("runs", "--sort", f"metrics.{name}", "--agent", "watcher") for name in ("files", "model")]
+
+    assert [(0, "")] * 2 == [(answer.code, answer.out) for answer in told]
+    assert "None of these runs has a number for metrics.files.\n" == told[0].err
 
 
 def test_a_page_says_how_to_go_on(bench):

@@ -120,3 +120,12 @@ def test_diff_of_a_run_with_itself_is_empty(bench):
 
     assert answer.out.endswith("values equal in both: --all\n")
     assert 1 == len(answer.out.splitlines())
+
+
+def test_a_type_that_no_event_has_is_told(bench):
+    """And which types there are; none at all where the run has no events."""
+    shown = bench.show("show", "5e6f7a8b", "--type", "nope").out
+    empty = bench.show("show", "0f1e2d3c", "--type", "nope").out
+
+    assert "Events  no event of type 'nope'\n  there are tool_started 1, tool_ended 1\n" in shown
+    assert "Events  no event of type 'nope'\n  the run has no events at all\n" in empty

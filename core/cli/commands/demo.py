@@ -14,6 +14,7 @@ from ..faults import Exit, Fault
 from ..group import DeskCommand, call
 from ..letters import padded
 from ..listing import output_options, write_one
+from ..numbers import Whole
 from ..progress import show_progress
 from ..screen import Screen
 from ..stores import database_path, journal_path
@@ -30,9 +31,7 @@ _EXAMPLES = (
 
 @click.command("demo", cls=DeskCommand, examples=_EXAMPLES)
 @click.argument("folder", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--files", type=click.IntRange(1, _MOST_FILES), default=_FILES, show_default=True, help="How many files at most."
-)
+@click.option("--files", type=Whole(1, _MOST_FILES), default=_FILES, show_default=True, help="How many files at most.")
 @output_options("json")
 @click.pass_context
 def command(ctx: click.Context, folder: Path | None, files: int, form: str | None) -> None:

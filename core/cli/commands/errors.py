@@ -13,6 +13,7 @@ from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..letters import one_line
 from ..listing import is_table, output_options, write_list
+from ..numbers import Whole
 from ..table import Cell, Column
 from ..words import age_text, clock_text, count_text, plural, short_id
 
@@ -26,7 +27,7 @@ _EXAMPLES = (
 
 @click.command("errors", cls=DeskCommand, examples=_EXAMPLES, reads_store=True)
 @run_filters
-@click.option("--limit", "-n", type=click.IntRange(1), default=20, show_default=True, help="How many faults at most.")
+@click.option("--limit", "-n", type=Whole(1), default=20, show_default=True, help="How many faults at most.")
 @output_options()
 @pass_desk
 def command(desk: Desk, /, limit: int, form: str | None, **filters: Any) -> None:

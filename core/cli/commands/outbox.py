@@ -17,6 +17,7 @@ from ..faults import Exit, Fault, warn
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..long_work import long_work
+from ..numbers import Number
 from ..opening import unusable_remote_sinks
 from ..table import Cell, Column
 from ..words import age_text, clock_text, count_text, plural, short_id
@@ -128,7 +129,7 @@ def _outbox(desk: Desk, wanted: str) -> Any:
 
 
 @command.command("flush", cls=DeskCommand, examples=_EXAMPLES["flush"])
-@click.option("--timeout", type=click.FloatRange(0), default=30.0, show_default=True, help="Seconds at most.")
+@click.option("--timeout", type=Number(0), default=30.0, show_default=True, help="Seconds at most.")
 @pass_desk
 def flush(desk: Desk, /, timeout: float) -> None:
     """Deliver what waits, now; what is not delivered in time, or comes meanwhile, stays queued."""

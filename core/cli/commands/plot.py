@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,6 +14,7 @@ from attrs import evolve
 
 from ....plugins.ids import parse_time
 from ....plugins.records import RunRecord
+from ....plugins.store import RunQuery
 from ...figures import number_in
 from ...plotting import Point, Scale, columns_of, svg_of
 from ..completing import complete_metrics, complete_runs
@@ -22,6 +24,8 @@ from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..letters import one_line, padded, width_of
 from ..listing import is_table, output_options, write_list
+from ..nothing import no_number_in_events, no_number_in_runs, no_runs
+from ..numbers import Whole
 from ..outputs import is_standard_output, need_place_for
 from ..screen import Screen
 from ..table import Column
@@ -30,6 +34,7 @@ from ..words import clock_text, duration_text, number_text, plural
 __all__ = ["command"]
 
 _DURATION = "duration_ms"
+_COUNTS = ("duration", "items_discovered", "items_succeeded", "items_failed")
 _HEIGHT = 10
 _UNITS_MS = (1.0, 1000.0, 60_000.0, 3_600_000.0, 86_400_000.0)
 _EXAMPLES = (
@@ -49,7 +54,7 @@ _EXAMPLES = (
     shell_complete=complete_runs,
 )
 @click.option("--type", "event_type", metavar="NAME", help="With --run: only events of this type.")
-@click.option("--limit", "-n", type=click.IntRange(1), default=1000, show_default=True, help="The newest runs only.")
+@click.option("--limit", "-n", type=Whole(1), default=1000, show_default=True, help="The newest runs only.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write an SVG picture to this file; - is standard output.")
 @output_options()
 @pass_desk
@@ -73,20 +78,50 @@ def command(
     if out is not None:
         need_place_for(out)
     name = _DURATION if metric == "duration" and run is None else metric
-    if run is not None:
-        points = list(_points_of_events(desk, desk.find_run(run), name, event_type))
-    else:
-        points = list(_points_of_runs(desk.store.runs(query_of(desk, filters, limit=limit)), name))[::-1]
-    if not points:
-        raise Fault(
-            f"nothing has a number for {metric!r}", cure="telemetry show last names metrics", code=Exit.NOT_FOUND
-        )
+    points, has_more = _points(desk, name, run, event_type, query_of(desk, filters, limit=limit))
     if out is not None:
         _write_svg(desk.screen, out, name, points)
     elif is_table(desk.screen, form):
         _draw(desk.screen, name, points)
     else:
         write_list(desk.screen, form, _columns(), points)
+    if has_more and (out is not None or is_table(desk.screen, form)):
+        desk.screen.tell(desk.screen.style(f"the newest {plural(limit, 'run')} only, there are more: --limit N", "dim"))
+
+
+def _points(
+    desk: Desk, name: str, run: str | None, event_type: str | None, query: RunQuery
+) -> tuple[list[Point], bool]:
+    """
+    Return the points, the oldest first, and whether there are older runs than the limit lets in.
+
+    Raises:
+        Fault: there is no point.
+    """
+    if run is not None:
+        return _points_of_run(desk, desk.find_run(run), name, event_type), False
+    # One more than is shown tells whether there are more.
+    runs = iter(desk.store.runs(evolve(query, limit=None if query.limit is None else query.limit + 1)))
+    points = list(_points_of_runs(islice(runs, query.limit), name))[::-1]
+    if not points:
+        raise no_runs(desk, query) or no_number_in_runs(desk, _named(name), _COUNTS) or _none_of_these(name)
+    return points, next(runs, None) is not None
+
+
+def _none_of_these(name: str) -> Fault:
+    told = f"none of these runs has a number for {_named(name)!r}"
+    return Fault(told, cure="the same with fewer filters, or a larger --limit", code=Exit.NOT_FOUND)
+
+
+def _named(name: str) -> str:
+    return "duration" if name == _DURATION else name
+
+
+def _points_of_run(desk: Desk, run: RunRecord, name: str, event_type: str | None) -> list[Point]:
+    points = list(_points_of_events(desk, run, name, event_type))
+    if not points:
+        raise no_number_in_events(desk.store.events(run.run_id), name)
+    return points
 
 
 def _points_of_runs(runs: Iterator[RunRecord], name: str) -> Iterator[Point]:

@@ -19,6 +19,8 @@ from ..filters import query_of, run_filters
 from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..live import show_live
+from ..nothing import no_number_in_runs, no_runs
+from ..numbers import Number, Whole
 from ..run_view import duration_of, run_columns
 from ..table import table_lines
 from ..words import is_number, plural, short_id
@@ -51,7 +53,7 @@ class _Request:
     "--sort", metavar="WHAT", default="started", help=f"By {', '.join(_SORTS)} or metrics.NAME, largest first."
 )
 @click.option("--reverse", is_flag=True, help="Turn the order round.")
-@click.option("--limit", "-n", type=click.IntRange(1), default=_PAGE, show_default=True, help="How many at most.")
+@click.option("--limit", "-n", type=Whole(1), default=_PAGE, show_default=True, help="How many at most.")
 @click.option("--all", "is_all", is_flag=True, help="No limit.")
 @click.option(
     "--after",
@@ -68,7 +70,7 @@ class _Request:
     shell_complete=complete_metrics,
 )
 @click.option("--watch", is_flag=True, help="Keep the list up to date, until ^C.")
-@click.option("--interval", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Seconds, for --watch.")
+@click.option("--interval", type=Number(0.1), default=1.0, show_default=True, help="Seconds, for --watch.")
 @output_options()
 @pass_desk
 def command(desk: Desk, /, form: str | None, watch: bool, interval: float, **options: Any) -> None:
@@ -122,7 +124,17 @@ def _runs(desk: Desk, request: _Request) -> Iterator[RunRecord]:
     if request.sort == "started":
         return desk.store.runs(request.query)
     limit, sort = request.query.limit, request.sort
-    return iter(_first(_candidates(desk, request), limit, _sort_key(desk, sort), request.is_reversed))
+    found = _first(_candidates(desk, request), limit, _sort_key(desk, sort), request.is_reversed)
+    if not found and sort.startswith(_METRIC):
+        _refuse_unknown(desk, request)
+    return iter(found)
+
+
+def _refuse_unknown(desk: Desk, request: _Request) -> None:
+    # No run at all is an empty list, and so are runs without a number that others have: only a slip is a fault.
+    fault = no_number_in_runs(desk, request.sort.removeprefix(_METRIC))
+    if fault is not None and no_runs(desk, request.query) is None:
+        raise fault
 
 
 def _candidates(desk: Desk, request: _Request) -> Iterable[RunRecord]:
@@ -168,9 +180,14 @@ def _show_page(desk: Desk, request: _Request, limit: int) -> None:
     shown = found[:limit]
     write_list(desk.screen, None, run_columns(desk.screen, request.metrics), shown)
     if not shown:
-        desk.tell_nothing("No run is like that.")
+        desk.tell_nothing(_nothing_told(desk, request))
     elif len(found) > limit:
         _tell_more(desk, request, shown)
+
+
+def _nothing_told(desk: Desk, request: _Request) -> str:
+    has_runs = request.sort.startswith(_METRIC) and no_runs(desk, request.query) is None
+    return f"None of these runs has a number for {request.sort}." if has_runs else "No run is like that."
 
 
 def _tell_more(desk: Desk, request: _Request, shown: list[RunRecord]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from ....plugins.records import RunRecord
@@ -48,12 +50,16 @@ def page_of(desk: Desk, run: RunRecord, *, all_events: bool = False, event_type:
     """Return all that is told of *run*."""
     store = desk.store
     children = RunQuery(parent_run_id=run.run_id, limit=_MOST_CHILDREN, oldest_first=True)
+    timeline = _timeline(desk, run, all_events, event_type)
+    missing = event_type if not timeline.total else None
     return RunPage(
         run,
-        events=_timeline(desk, run, all_events, event_type),
+        events=timeline,
         commits=store.commits(run.run_id),
         parent=store.get_run(run.parent_run_id) if run.parent_run_id else None,
         children=list(store.runs(children)),
+        missing_type=missing,
+        types=Counter(event.event_type for event in store.events(run.run_id)) if missing is not None else Counter(),
     )
 
 

@@ -17,6 +17,7 @@ from ..desk import Desk, pass_desk
 from ..faults import Fault
 from ..group import DeskCommand
 from ..listing import is_table, output_options
+from ..numbers import Whole
 from ..tail_view import TailView
 
 __all__ = ["command"]
@@ -57,7 +58,7 @@ class _Wanted:
 
 @click.command("tail", cls=DeskCommand, examples=_EXAMPLES)
 @click.option("--follow", "-f", is_flag=True, help="Go on with each new line, until ^C.")
-@click.option("--lines", "-n", type=click.IntRange(0), default=20, show_default=True, help="How many to begin with.")
+@click.option("--lines", "-n", type=Whole(0), default=20, show_default=True, help="How many to begin with.")
 @click.option("--run", "run", metavar="RUN", help="Only this run.", shell_complete=complete_runs)
 @click.option("--agent", metavar="NAME", help="Only runs of this agent.", shell_complete=complete_agents)
 @click.option("--type", "types", multiple=True, metavar="NAME", help="Only this type; `run` for starts and ends.")
