@@ -26,15 +26,18 @@ class Found(NamedTuple):
     record: Record
 
 
-def read_records(file: JournalFile, offset: int = 0, *, kinds: Iterable[str] | None = None) -> Iterator[Found]:
+def read_records(
+    file: JournalFile, offset: int = 0, *, kinds: Iterable[str] | None = None, part: bytes = b""
+) -> Iterator[Found]:
     """
     Yield the records of *file* from byte *offset* on; see `Reader`, which also tells how far it got.
 
     Args:
         offset: 0, or a position that a reader gave.
         kinds: which of `run`, `event`, `metrics`, `commit`, `delivery`; all when left out.
+        part: lines that lack these bytes are passed over, but for a tail without its newline.
     """
-    return iter(Reader(file, offset, kinds=kinds))
+    return iter(Reader(file, offset, kinds=kinds, part=part))
 
 
 class Reader:
@@ -45,15 +48,17 @@ class Reader:
     whole line, so that it can be kept as a cursor also when nothing was yielded. An unterminated tail is yielded
     if it decodes whole, otherwise it stays unread: its writer may be at work. A file that is gone yields nothing.
 
-    Kinds that are not asked for are passed over without decoding (about 1 GB/s). The memory needed is that of the
-    longest line.
+    Kinds that are not asked for, and lines without *part*, are passed over without decoding (about 1 GB/s). The
+    memory needed is that of the longest line.
     """
 
-    def __init__(self, file: JournalFile, offset: int = 0, *, kinds: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, file: JournalFile, offset: int = 0, *, kinds: Iterable[str] | None = None, part: bytes = b""
+    ) -> None:
         self.file = file
         self.position = offset
         self._kinds = None if kinds is None else frozenset(kinds)
-        self._lines_of = _line_finder(self._kinds)
+        self._lines_of = _lines_with(part, self._kinds) if part else _line_finder(self._kinds)
 
     def __iter__(self) -> Iterator[Found]:
         try:
@@ -119,9 +124,18 @@ def _line_finder(kinds: frozenset[str] | None) -> Callable[[bytes], Iterator[tup
     # Nearly every line is an event: when those are wanted, looking for them would only cost.
     if kinds is None or "event" in kinds:
         return _all_lines
-    words = b"|".join(re.escape(kind).encode() for kind in sorted(kinds))
-    mark = re.compile(rb'"record_type"\s*:\s*"(?:' + words + rb')"')
+    mark = _mark_of(kinds)
     return lambda block: _marked_lines(block, mark)
+
+
+def _lines_with(part: bytes, kinds: frozenset[str] | None) -> Callable[[bytes], Iterator[tuple[int, int]]]:
+    rare, mark = re.compile(re.escape(part)), re.compile(b"") if kinds is None else _mark_of(kinds)
+    return lambda block: (found for found in _marked_lines(block, rare) if mark.search(block, *found))
+
+
+def _mark_of(kinds: Iterable[str]) -> re.Pattern[bytes]:
+    words = b"|".join(re.escape(kind).encode() for kind in sorted(kinds))
+    return re.compile(rb'"record_type"\s*:\s*"(?:' + words + rb')"')
 
 
 def _all_lines(block: bytes) -> Iterator[tuple[int, int]]:

@@ -1,13 +1,15 @@
 """An end that another process wrote is posted with what the journal knows of the run."""
 
+import json
 import shutil
 
 import pytest
 from attrs import evolve
 
 from telemetry.plugins import MetricsUpdate
+from telemetry.plugins.lines import records_in
 from telemetry.sinks.delivery.completion import completed
-from telemetry.sinks.journal import journal_files, read_records
+from telemetry.sinks.journal import journal_files, read_records, reading
 
 START = {"status": "running", "end_time": None, "duration_ms": None}
 FOREIGN = {"agent_name": "unknown", "job_type": None, "trigger_type": "manual", "duration_ms": None, "writer": "w2"}
@@ -57,6 +59,59 @@ def test_an_end_that_knows_its_job_stays_as_it_is(base):
     run = base.run("r")
 
     assert run is completed(run, base.raw / "not there", "events_20261123.ndjson", 0)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"agent_name": "unknown"}, {"trigger_type": "manual", "host": "h1"}],
+    ids=["by hand", "nameless", "manual"],
+)
+def test_an_end_of_our_own_without_a_job_stays_as_it_is(base, known):
+    """A job is nothing that a run must have; to look for it would read the day again for each run."""
+    base.write(base.run("r", **START, job_type="never mind"))
+    (file,) = journal_files(base.raw)
+    run = base.run("r", **{"job_type": None, "trigger_type": "cli", "host": None, **known})
+
+    assert run is completed(run, base.raw, file.name, file.size)
+
+
+@pytest.mark.parametrize("known", [{"writer": None, "seq": None}, FOREIGN], ids=["other program", "guess of our own"])
+def test_an_end_that_may_know_less_than_its_start_is_completed(base, known):
+    """One of another program, which numbers no lines, and one of ours that knew the run's id only."""
+    base.write(base.run("r", **START))
+    (file,) = journal_files(base.raw)
+
+    run = completed(base.run("r", **{**known, "job_type": None}), base.raw, file.name, file.size)
+
+    assert "crawl" == run.job_type
+
+
+@pytest.mark.parametrize("run_id", ["r", "jobs/7", 'say "hi"', "ä\u2028é", "a\\b", "💥", "💥x"])
+@pytest.mark.parametrize("as_ascii", [True, False])
+def test_the_lines_before_are_found_however_they_are_written(base, run_id, as_ascii):
+    """Another program may escape what it likes to."""
+    start = {"record_type": "run", "run_id": run_id, "agent_name": "a", "job_type": "found", "status": "running"}
+    text = json.dumps({**start, "start_time": "2026-11-23T10:00:00+00:00"}, ensure_ascii=as_ascii)
+    base.write(base.run("other"))
+    (file,) = journal_files(base.raw)
+    with file.path.open("ab") as stream:
+        stream.write(text.replace("/", "\\/" if as_ascii else "/").encode() + b"\n")
+
+    run = completed(base.run(run_id, **FOREIGN), base.raw, file.name, file.size)
+
+    assert "found" == run.job_type
+
+
+def test_completing_decodes_only_the_lines_of_the_run(base, monkeypatch):
+    """Otherwise a thousand runs that were ended from elsewhere cost a million lines."""
+    base.write(*(base.run(f"other{n}") for n in range(50)), base.run("r", **START))
+    (file,) = journal_files(base.raw)
+    decoded = []
+    monkeypatch.setattr(reading, "records_in", lambda line: decoded.append(line) or records_in(line))
+
+    run = completed(base.run("r", **FOREIGN), base.raw, file.name, file.size)
+
+    assert ("crawl", 1) == (run.job_type, len(decoded))
 
 
 def test_a_start_stays_as_it_is(base):

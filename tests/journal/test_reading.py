@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.plugins import CommitLink, DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord, encode_line
+from telemetry.plugins.lines import kind_of
 from telemetry.sinks.journal import JournalFile, Reader, journal_files, read_records, reading
 
 START = "2026-11-23T10:00:00.000000+00:00"
@@ -120,6 +121,17 @@ def test_only_the_kinds_that_are_asked_for_come_out(stored, written, kinds):
 
     assert [record for record in written if isinstance(record, wanted)] == [found.record for found in reader]
     assert len(blob) == reader.position
+
+
+@given(st.lists(RECORDS, max_size=30), st.none() | st.sets(st.sampled_from(["run", "metrics"]), min_size=1))
+def test_only_lines_with_the_part_that_is_asked_for_come_out(stored, written, kinds):
+    """And of these only the kinds that are."""
+    lines = [encode_line(record) for record in written]
+    wanted = [record for record, line in zip(written, lines, strict=True) if b":1" in line]
+
+    found = [found.record for found in read_records(stored(b"".join(lines)), kinds=kinds, part=b":1")]
+
+    assert [record for record in wanted if kinds is None or kind_of(record) in kinds] == found
 
 
 @pytest.mark.parametrize("kinds", [None, {"run"}])
