@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from telemetry import RunLogHandler, TelemetryClient
+from telemetry import RunLogHandler, TelemetryClient, hookimpl
 from telemetry.plugins.records import RunEvent
 from telemetry.sinks.memory import MemorySink
 
@@ -85,3 +87,47 @@ def test_arguments_that_do_not_fit_are_kept(log, capsys):
     (event,) = _logged(sink)
     assert "%d pages ('many',)" == event.payload["message"]
     assert "" == capsys.readouterr().err
+
+
+def test_what_logs_meanwhile_is_not_held(log):
+    """
+    No lock of `logging` is held while an event is recorded.
+
+    Whoever waits for that lock may be the one for whom the recording waits: a signal handler that logs inside a sync.
+    """
+    ended: list[bool] = []
+
+    class Waits:
+        runs_inline = True
+
+        @hookimpl
+        def telemetry_event_logged(self, event: RunEvent) -> None:
+            other = threading.Thread(target=log.warning, args=("outside of the run",), daemon=True)
+            other.start()
+            other.join(30)
+            ended.append(not other.is_alive())
+
+    with TelemetryClient(sinks={"waits": Waits()}).track_run("agent", "job"):
+        log.warning("inside")
+
+    assert [True] == ended
+
+
+def test_a_filter_counts(log):
+    """Filters of the handler leave records out, or put others in their place, as logging says."""
+    sink = MemorySink()
+
+    def shouted(record: logging.LogRecord) -> bool | logging.LogRecord:
+        if record.msg == "one":
+            return False
+        louder = logging.makeLogRecord(vars(record))
+        louder.msg = "TWO"
+        return louder
+
+    log.handlers[0].addFilter(shouted)
+    with TelemetryClient(sinks={"memory": sink}).track_run("agent", "job"):
+        log.warning("one")
+        log.warning("two")
+
+    expected = ["TWO"] if sys.version_info >= (3, 12) else ["two"]  # before, a filter could only leave out
+    assert expected == [event.payload["message"] for event in _logged(sink)]
