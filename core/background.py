@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..plugins.records import DeliveryReport, Record
+from ..plugins.records import DeliveryReport, Record, RunEvent
 from ..plugins.worker import Worker
 from .gates import Answer, Answered, Gate
 from .shield import Guard
@@ -18,6 +18,8 @@ __all__ = ["BackgroundGate", "Task", "wait_for"]
 _FIRST_PATIENCE_S = 0.05
 _PATIENCE_S = 0.005
 _LONGEST_QUEUE = 10_000
+# 200 events of 0.9 MB took 430 MB of an agent; in memory a payload takes about twice its JSON.
+_LARGEST_QUEUE_BYTES = 64 << 20
 # Not the id of a thread, which the system gives to the next thread as soon as one has ended.
 _thread = threading.local()
 
@@ -32,13 +34,14 @@ class Task:
         record: None for a question, which hands no record over.
     """
 
-    __slots__ = ("_done", "act", "began_at", "gate", "is_well", "patience_s", "record", "value")
+    __slots__ = ("_done", "act", "began_at", "gate", "is_well", "patience_s", "record", "size", "value")
 
     def __init__(self, gate: BackgroundGate, act: Callable[[Any], Any], record: Record | None, patience_s: float):
         self.gate = gate
         self.act = act
         self.record = record
         self.patience_s = patience_s
+        self.size = _size_of(record)
         self.began_at: float | None = None
         self.value: Any = None
         self.is_well = False
@@ -78,8 +81,8 @@ class BackgroundGate(Gate):
 
     A sink that answers at once has its record before the agent goes on, as if it were called directly. The agent
     waits for it 50 ms the first time that it takes longer, and 5 ms at most from then on: a sink that needs 40 ms a
-    record would else add 40 ms to every call. While records queue (10,000 at most, what comes then is lost to this
-    sink) the agent does not wait at all.
+    record would else add 40 ms to every call. While records queue (10,000 or 64 MB at most, what comes then is
+    lost to this sink) the agent does not wait at all.
     """
 
     is_inline = False
@@ -93,6 +96,7 @@ class BackgroundGate(Gate):
 
     def _renew(self) -> None:
         self._queue: deque[Task] = deque()
+        self._queued_bytes = 0
         self._in_hand: Task | None = None
         # Re-entrant: a signal handler that logs may interrupt the counting of what is queued.
         self._lock = threading.RLock()
@@ -110,13 +114,18 @@ class BackgroundGate(Gate):
             return False
         if self._is_closed:
             return self._leave_out(record, "closed", "the client was closed meanwhile")
-        if len(self._queue) >= _LONGEST_QUEUE:
-            return self._leave_out(record, "overflow", f"{_LONGEST_QUEUE} records are waiting; this one is left out")
+        if self._is_full:
+            waiting = f"{len(self._queue)} records of {self._queued_bytes >> 20} MiB are waiting"
+            return self._leave_out(record, "overflow", f"{waiting}; this one is left out")
         is_behind = self._is_slow
         task = self._put(act, record)
         if is_behind:
             self._tell_if_stuck()
         return True if is_behind else task
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._queue) >= _LONGEST_QUEUE or self._queued_bytes >= _LARGEST_QUEUE_BYTES
 
     def _leave_out(self, record: Record, reason: str, detail: str) -> bool:
         self.guard.failed(reason, detail)
@@ -125,7 +134,9 @@ class BackgroundGate(Gate):
 
     def _put(self, act: Callable[[Any], Any], record: Record | None) -> Task:
         task = Task(self, act, record, self._patience_s)
-        self._queue.append(task)
+        with self._lock:
+            self._queue.append(task)
+            self._queued_bytes += task.size
         if not self._worker.wake():
             # The interpreter is about to end and starts no thread any more, and the sink's own has gone home: it had
             # done all that it was given, so the sink is no slow one, and what is left is for the caller to do.
@@ -181,6 +192,7 @@ class BackgroundGate(Gate):
                 self._is_slow = self._is_told = False
                 return None
             task = self._in_hand = self._queue.popleft()
+            self._queued_bytes -= task.size
         _thread.gate = self
         try:
             task.run(self.guard)
@@ -206,6 +218,7 @@ class BackgroundGate(Gate):
             questions = [task for task in self._queue if task.record is None]
             self._queue.clear()
             self._queue.extend(questions)
+            self._queued_bytes = 0
         for record in records:
             self.losses.note(record, "the sink did not answer in time")
 
@@ -225,6 +238,11 @@ class BackgroundGate(Gate):
         """Return the counts, what is queued, and how many records the sink was never given or did not answer for."""
         own = {"queued": len(self.waiting()), "is_slow": self._is_slow, "given_up": self.losses.total}
         return {**super().facts(), **own}
+
+
+def _size_of(record: Record | None) -> int:
+    """Return the bytes of a payload; every other record is small, as are the numbers and texts of a run."""
+    return len(record.payload_bytes or b"") if isinstance(record, RunEvent) else 0
 
 
 def _caller() -> BackgroundGate | None:

@@ -31,8 +31,8 @@ class RunLogHandler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Record *record* unless a filter leaves it out."""
-        # Without the lock that logging takes here. Under it two threads waited for each other for ever: one, in mid sync,
-        # was interrupted by a signal handler that logs; the other held the lock and waited for that sync.
+        # Without the lock that logging takes here. Under it two threads waited for each other for ever: one, in mid
+        # sync, was interrupted by a signal handler that logs; the other held the lock and waited for that sync.
         kept = self.filter(record)
         if kept:
             self.emit(kept if isinstance(kept, logging.LogRecord) else record)

@@ -194,6 +194,25 @@ def test_what_found_no_place_in_the_queue_is_told(tmp_path, free):
     client.close(timeout_s=0)
 
 
+def test_large_payloads_fill_the_queue_early(tmp_path, free):
+    """A sink that hangs does not cost an agent its memory: 64 MB of payloads wait at most, and the rest is counted."""
+    client = _client(tmp_path, stuck=Hanging("run_started", free))
+    run_id = client.start_run("agent", "job")
+    for _ in range(80):
+        client.log_event(run_id, "page", {"html": "x" * 1_000_000})
+
+    status = client.status()
+
+    assert 12 == status["given_up"]["stuck"]  # the 68th brings the queue to 64 MiB
+    assert 68 == status["sinks"]["stuck"]["queued"] - 1  # and the run itself
+    free.set()
+    client.flush()
+    client.log_event(run_id, "page", {"html": "x" * 1_000_000})
+    assert 12 == client.status()["given_up"]["stuck"]
+    assert 81 == len(_events(tmp_path, "page"))
+    client.close()
+
+
 def test_a_sink_that_hung_is_closed_when_it_comes_back(tmp_path, free):
     """It is told to close then, and a client that is opened again meanwhile never calls it twice at once."""
     stuck = Hanging("event_logged", free)
