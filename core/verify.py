@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -11,6 +12,7 @@ from attrs import define, field, frozen
 from ..plugins.lateness import is_late
 from ..plugins.lines import encode_line
 from ..plugins.merge import fold
+from ..plugins.numbers import Numbers
 from ..plugins.pruning import RunPruned
 from ..plugins.records import DeliveryReport, MetricsUpdate, Record, RunEvent, RunRecord
 from ..plugins.store import RunQuery, RunStore
@@ -28,40 +30,49 @@ class WriterAccount:
     """
     The numbers of one writer, taken in any order.
 
-    `missing` and `doubled` are exact; a writer whose last records are lost cannot be told from one that wrote none.
+    `missing()` and `doubled` are exact; a writer whose last records are lost cannot be told from one that wrote none.
+    A damaged number can make a gap of any size, so that gaps are kept as stretches.
     """
 
     writer: str
     records: int = 0
-    highest: int = 0
-    lowest: int = 0
-    missing: set[int] = field(factory=set)
     doubled: set[int] = field(factory=set)
+    _numbers: Numbers = field(factory=Numbers, init=False)
+    _begin: int | None = field(default=None, init=False)
 
     def take(self, seq: int) -> None:
         """Enter one number."""
         self.records += 1
-        if not self.highest:
-            self.lowest = self.highest = seq
-        elif seq > self.highest:
-            self.missing.update(range(self.highest + 1, seq))
-            self.highest = seq
-        elif seq < self.lowest:
-            self.missing.update(range(seq + 1, self.lowest))
-            self.lowest = seq
-        elif seq in self.missing:
-            self.missing.discard(seq)
-        else:
+        if not self._numbers.add(seq):
             self.doubled.add(seq)
 
     def begin_at_one(self) -> None:
         """Count as missing what came before the first number: no day of the journal was pruned."""
-        self.missing.update(range(1, self.lowest))
+        self._begin = 1
+
+    @property
+    def highest(self) -> int:
+        """The highest number, 0 when there is none."""
+        return self._numbers.highest
+
+    def missing(self) -> Iterator[int]:
+        """Yield the numbers that are missing, in order."""
+        return chain.from_iterable(self._numbers.gaps(self._begin))
+
+    @property
+    def missing_count(self) -> int:
+        """How many numbers are missing."""
+        return sum(gap.stop - gap.start for gap in self._numbers.gaps(self._begin))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a number is missing."""
+        return bool(self._numbers.gaps(self._begin))
 
     @property
     def is_complete(self) -> bool:
         """Whether no number is missing or doubled."""
-        return not self.missing and not self.doubled
+        return not self.has_gaps and not self.doubled
 
     def to_dict(self) -> dict[str, Any]:
         """Return the account as plain values; at most 1,000 numbers of a kind are named."""
@@ -69,7 +80,7 @@ class WriterAccount:
             "writer": self.writer,
             "records": self.records,
             "highest": self.highest,
-            "missing": sorted(self.missing)[:_MOST_NAMED],
+            "missing": list(islice(self.missing(), _MOST_NAMED)),
             "doubled": sorted(self.doubled)[:_MOST_NAMED],
         }
 
@@ -177,7 +188,7 @@ def verify(read_journal: ReadJournal, store: RunStore | None, remote_sinks: Iter
         events_astray=events_astray,
         undelivered={sink: _undelivered(ledger, sink) for sink in remote_sinks},
         repeated=_repeated(ledger, read_journal),
-        died=tuple(name for name in sorted(ledger.writers) if name in ledger.died and ledger.writers[name].missing),
+        died=tuple(name for name in sorted(ledger.writers) if name in ledger.died and ledger.writers[name].has_gaps),
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from bisect import bisect_right
 from typing import Any
 
 import msgspec
 
 from ...plugins.codec import decode
 from ...plugins.lines import decode_line, encode_line
+from ...plugins.numbers import Numbers
 from ...plugins.records import RunEvent
 
-__all__ = ["Head", "KnownLines", "Numbers", "head_of"]
+__all__ = ["Head", "KnownLines", "head_of"]
 
 _DIGEST_BYTES = 16
 _TABLE = """
@@ -50,33 +50,6 @@ def head_of(line: bytes) -> Head | None:
         return _decode_head(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-class Numbers:
-    """A set of whole numbers that come mostly in their order; it needs room for its gaps only."""
-
-    __slots__ = ("_bounds",)
-
-    def __init__(self) -> None:
-        self._bounds: list[int] = []  # begin and end of each stretch without a gap, the end not in it
-
-    def add(self, number: int) -> bool:
-        """Put *number* in; return whether it was not there before."""
-        bounds = self._bounds
-        place = bisect_right(bounds, number)
-        if place % 2:
-            return False
-        joins_left = place > 0 and bounds[place - 1] == number
-        joins_right = place < len(bounds) and bounds[place] == number + 1
-        if joins_left and joins_right:
-            del bounds[place - 1 : place + 1]
-        elif joins_left:
-            bounds[place - 1] = number + 1
-        elif joins_right:
-            bounds[place] = number
-        else:
-            bounds[place:place] = (number, number + 1)
-        return True
 
 
 class KnownLines:

@@ -38,8 +38,19 @@ def test_an_account_equals_counting(numbers, is_pruned):
 
     counts = Counter(numbers)
     first = min(numbers, default=1) if is_pruned else 1
-    assert set(range(first, max(numbers, default=0) + 1)) - set(numbers) == account.missing
+    assert set(range(first, max(numbers, default=0) + 1)) - set(numbers) == set(account.missing())
     assert {number for number, count in counts.items() if count > 1} == account.doubled
+
+
+def test_a_damaged_number_is_told_in_little_room(tmp_path):
+    """One that a disk has changed can make a gap of 400 million million numbers."""
+    file = _recorded(tmp_path)
+    file.write_bytes(file.read_bytes().replace(b'"seq":3}', b'"seq":400000000000000}', 1))
+
+    code, (account,) = _verified(tmp_path)
+
+    assert (1, 400_000_000_000_000, 1_000) == (code, account["highest"], len(account["missing"]))
+    assert 3 == account["missing"][0]
 
 
 def _verified(base_dir: Path) -> tuple[int, list[dict[str, Any]]]:

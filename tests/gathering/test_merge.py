@@ -22,7 +22,6 @@ from telemetry.plugins import CommitLink, DeliveryReport, MetricsUpdate, RunEven
 from telemetry.plugins.lines import decode_lines
 from telemetry.sinks.journal import Journal
 from telemetry.sinks.journal.gathering import Gatherer
-from telemetry.sinks.journal.known import Numbers
 
 DAYS = ("20261126", "20261127", "20261128")
 
@@ -170,16 +169,6 @@ def test_merge_is_commutative_and_idempotent(tmp_path_factory: pytest.TempPathFa
         assert 0 == merge(first, second)
     finally:
         shutil.rmtree(place)
-
-
-@given(st.lists(st.integers(0, 40)))
-def test_numbers_are_a_set(numbers: list[int]) -> None:
-    """Whatever comes in whatever order."""
-    kept, seen = Numbers(), set()
-
-    for number in numbers:
-        assert (number not in seen) == kept.add(number)
-        seen.add(number)
 
 
 def test_merge_brings_machines_together(target, new_target, opened) -> None:

@@ -51,7 +51,7 @@ _COLUMNS: list[Column[WriterAccount]] = [
     Column(name="writer", value=lambda account: account.writer, style="bold"),
     Column(name="records", value=lambda account: account.records, is_right=True, is_count=True),
     Column(name="highest", value=lambda account: account.highest, is_right=True, is_count=True),
-    Column(name="missing", value=lambda account: len(account.missing), is_right=True, is_count=True),
+    Column(name="missing", value=lambda account: account.missing_count, is_right=True, is_count=True),
     Column(name="doubled", value=lambda account: len(account.doubled), is_right=True, is_count=True),
 ]
 
