@@ -30,7 +30,8 @@ def remote_sink(cls: T) -> T:
 
     - `retry_policy`: the pauses after failed tries; 1, 2, 4 s and on to 300 s where it says nothing.
     - `kinds`: which of `run`, `event` and `metrics` it is given; `("run",)`.
-    - `wants(record)`: which records of these kinds; all. Must depend on nothing but the record and the options.
+    - `wants(record)`: which records of these kinds; all. Must depend on nothing but the record and the options. Where
+      it raises, the record is given to `deliver()`, and the health has the fault.
     - `batch_size`: how many items `deliver` gets at once; 1.
     - `backfill`: whether it begins with the whole journal, and not with what is written from now on; False.
 

@@ -11,7 +11,7 @@ from ...plugins.shelter import attempt
 from ..reach import is_unreachable
 from .item import Item
 
-__all__ = ["Deliver", "errors_of"]
+__all__ = ["Deliver", "errors_of", "text_of"]
 
 _log = logging.getLogger("telemetry.delivery")
 Deliver = Callable[[Sequence[Item]], Mapping[str, TelemetryError] | None]
@@ -36,10 +36,11 @@ def errors_of(deliver: Deliver, batch: Sequence[Item]) -> Mapping[str, Telemetry
     if failure is None or isinstance(failure, Retryable | Refused):
         return answer if failure is None else failure
     _log.debug("deliver() raised what it should not", exc_info=failure)
-    return (Unreachable if is_unreachable(failure) else Retryable)(_text_of(failure))
+    return (Unreachable if is_unreachable(failure) else Retryable)(text_of(failure))
 
 
-def _text_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
+    """Return type and words of *error*, whoever wrote it."""
     # Not str(): a stranger's exception may fail to say what it is.
     return "".join(traceback.format_exception_only(error)).strip()
 

@@ -13,11 +13,11 @@ from ...plugins.records import Record
 from ...plugins.worker import Worker
 from ..journal import Journal
 from .border import Deliver
-from .feed import Wants
 from .outbox import Outbox
 from .places import Places
 from .plan import PATIENT, Plan
 from .pump import Pump
+from .wants import Wants
 
 __all__ = ["Delivery"]
 
@@ -128,7 +128,7 @@ class Delivery:
             "refused": pump.ledger.refused,
             "aside": pump.ledger.aside.count,
             "is_leading": pump.is_leading,
-            "fault": pump.fault,
+            "fault": pump.fault or self._plan.wants.fault,
             "retry_in_s": round(max(0.0, pump.rests_until - time.monotonic()), 1),
         }
 

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from attrs import frozen
 
 from ...plugins.complaints import Complaints
-from ...plugins.lines import kind_of
 from ...plugins.records import Record, RunRecord
 from ..journal import JournalFile, Reader
 from .completion import completed
 from .cursor import Mark, day_of, is_still_there, mark_at
 from .item import Item, key_of
 from .sources import Source
+from .wants import Wants
 
-__all__ = ["Fed", "Feed", "Wants"]
+__all__ = ["Fed", "Feed"]
 
 _MOST_MARKS = 1000
 _Spot = tuple[str, str]  # a file's name, as the cursor has it, and the digest of its first line
 _complaints = Complaints(logging.getLogger("telemetry.delivery"))
-
-
-@frozen
-class Wants:
-    """
-    Which records a sink is given, and how: those of these kinds (as `run`, `event`, `metrics`) that pass *test*.
-
-    *test* is asked again after every restart, so it must look at nothing but the record. With *completes* the end of
-    a run that another process wrote comes with what its start says.
-    """
-
-    kinds: frozenset[str] = frozenset(("run",))
-    test: Callable[[Record], bool] = lambda record: True
-    completes: bool = True
-
-    def __contains__(self, record: Record) -> bool:
-        return kind_of(record) in self.kinds and self.test(record)
 
 
 @frozen
@@ -69,9 +52,15 @@ class Feed:
     def read(self, limit: int, limit_bytes: int) -> list[Fed]:
         """Return up to *limit* more items, until they pass *limit_bytes*; none when the end is reached."""
         found: list[Fed] = []
-        while len(found) < limit and limit_bytes > 0 and (fed := self._next()) is not None:
-            found.append(fed)
-            limit_bytes -= fed.end - fed.offset
+        try:
+            while len(found) < limit and limit_bytes > 0 and (fed := self._next()) is not None:
+                found.append(fed)
+                limit_bytes -= fed.end - fed.offset
+        except BaseException:
+            # A generator that raised is dead, and would pass for one that has come to the end of the journal.
+            self._pass = None
+            self._offsets.update((fed.spot, fed.offset) for fed in reversed(found))
+            raise
         return found
 
     def _next(self) -> Fed | None:
@@ -116,9 +105,12 @@ class Feed:
             if size is not None and offset >= size:
                 self._offsets[spot] = offset
                 return
+            fed = None
+            if self._wants.passes(record):
+                fed = Fed(self._item(record, source, file, offset), spot, offset, end)
             self._offsets[spot] = end
-            if self._wants.test(record):
-                yield Fed(self._item(record, source, file, offset), spot, offset, end)
+            if fed is not None:
+                yield fed
         self._offsets[spot] = reader.position
 
     def _start_in(self, file: JournalFile, spot: _Spot, size: int | None) -> int:

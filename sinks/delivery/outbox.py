@@ -14,10 +14,11 @@ from ...plugins.records import Record, RunRecord
 from ..journal import Journal
 from .cursor import Cursor, Trouble, load_cursor
 from .dead import DeadLetter, DeadLetters, Letters
-from .feed import Fed, Feed, Wants
+from .feed import Fed, Feed
 from .places import Places
 from .rewinding import rewind
 from .sources import Source, sources_of
+from .wants import Wants
 
 __all__ = ["Outbox", "OutboxStatus", "dead_letters", "retry_dead", "status"]
 

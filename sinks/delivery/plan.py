@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 
 from ...plugins.policies import RetryPolicy
 from .border import Deliver
-from .feed import Wants
+from .wants import Wants
 
 __all__ = ["CAP_S", "LONGEST_PAUSE_S", "PATIENT", "Plan"]
 

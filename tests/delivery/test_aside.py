@@ -11,10 +11,10 @@ from telemetry.plugins.ids import parse_time
 from telemetry.sinks.delivery import retry_dead, status
 from telemetry.sinks.delivery.aside import Aside
 from telemetry.sinks.delivery.dead import DeadLetter, DeadLetters, Letters
-from telemetry.sinks.delivery.feed import Wants
 from telemetry.sinks.delivery.item import key_of
 from telemetry.sinks.delivery.plan import Plan
 from telemetry.sinks.delivery.pump import Pump
+from telemetry.sinks.delivery.wants import Wants
 
 FIRST_S = 0.05
 EVERYTHING = Wants(frozenset(("run", "event", "metrics")), completes=False)

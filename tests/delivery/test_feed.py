@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telemetry.plugins import MetricsUpdate, RunEvent, RunRecord, encode_line
+from telemetry.sinks.delivery import feed as feed_module
 from telemetry.sinks.delivery.cursor import Mark
-from telemetry.sinks.delivery.feed import Feed, Wants
+from telemetry.sinks.delivery.feed import Feed
 from telemetry.sinks.delivery.sources import Source, sources_of
+from telemetry.sinks.delivery.wants import Wants
 
 DAYS = ("20261122", "20261123", "20261124")
 EVERYTHING = 1 << 30
@@ -82,6 +84,43 @@ def test_only_what_is_wanted_comes(journal):
 
     assert [RunRecord, MetricsUpdate] == [type(one.item.record) for one in fed]
     assert (fed[0].item.record in wants, RunEvent("r1", "e", "t") in wants) == (True, False)
+
+
+def test_a_test_that_raises_passes_nothing_over(journal, caplog):
+    """Its sink gets the record, for whoever delivers sees what is wrong; said once, with the error."""
+
+    def test(record):
+        if record.run_id == "r0":
+            return False
+        return {}[record.run_id] if record.run_id in ("r1", "r3") else True
+
+    journal.add(DAYS[0], *map(line, range(5)))
+    wants = Wants(test=test)
+
+    assert ["r1", "r2", "r3", "r4"] == ids(journal.feed(wants=wants).read(10, EVERYTHING))
+    assert "KeyError: 'r3'" in wants.fault
+    assert 1 == len([said for said in caplog.messages if "KeyError: 'r1'" in said])
+
+
+@pytest.mark.parametrize("error", [OSError("disk"), KeyboardInterrupt()])
+def test_a_fault_while_it_reads_passes_nothing_over(journal, monkeypatch, error):
+    """What was read before it comes again as well, since nobody got it."""
+    journal.add(DAYS[0], *map(line, range(2)))
+    journal.add(DAYS[1], *map(line, range(2, 5)))
+    real, faults = feed_module.completed, [None, None, None, error]
+    monkeypatch.setattr(feed_module, "completed", lambda *given: raising(faults) or real(*given))
+    feed = journal.feed()
+    assert ["r0"] == ids(feed.read(1, EVERYTHING))
+    with pytest.raises(type(error)):
+        feed.read(10, EVERYTHING)
+
+    assert ["r1", "r2", "r3", "r4"] == ids(feed.read(10, EVERYTHING))
+
+
+def raising(faults):
+    """Raise the next of *faults*, if there is one."""
+    if faults and (fault := faults.pop(0)) is not None:
+        raise fault
 
 
 def test_reading_is_bounded_by_count_and_by_size(journal):

@@ -4,7 +4,7 @@ import pytest
 
 from telemetry.plugins import Refused, Retryable, RetryPolicy, RunEvent, StoreError
 from telemetry.sinks.delivery import Delivery, dead_letters, retry_dead, status
-from telemetry.sinks.delivery.feed import Wants
+from telemetry.sinks.delivery.wants import Wants
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from telemetry.plugins import MetricsUpdate, Refused, Retryable, RetryPolicy, RunEvent
 from telemetry.sinks.delivery.cursor import Cursor, load_cursor, save_cursor
 from telemetry.sinks.delivery.dead import DeadLetters, Letters
-from telemetry.sinks.delivery.feed import Wants
 from telemetry.sinks.delivery.locks import PathLock
 from telemetry.sinks.delivery.outbox import status
 from telemetry.sinks.delivery.places import Places
 from telemetry.sinks.delivery.plan import Plan
 from telemetry.sinks.delivery.pump import Pump
+from telemetry.sinks.delivery.wants import Wants
 
 
 class Far:

@@ -114,6 +114,26 @@ def test_fault_costs_nothing(tmp_path: Path):
     assert [("crawler", "running"), ("crawler", "success")] == courier.carried
 
 
+def test_wants_that_raises_costs_nothing(tmp_path: Path):
+    """The record is delivered, and so is what comes after; the health tells the fault."""
+
+    @remote_sink
+    class Picky(Courier):
+        def wants(self, record):
+            """Take runs that cost something."""
+            return not record.is_running and record.metrics["cost_usd"] > 0
+
+    courier = Picky()
+
+    with recorded(tmp_path, "first", courier=courier) as client:
+        with client.track_run("later", "nightly", cost_usd=1):
+            pass
+        done, health = client.flush(), client.status()["sinks"]["courier"]
+
+    assert [("first", "success"), ("later", "success")] == courier.carried
+    assert (True, "KeyError: 'cost_usd'") == (done, health["fault"].rpartition("raised ")[2])
+
+
 def test_refused_record_is_a_dead_letter_and_comes_again(tmp_path: Path):
     """What is refused is found by `telemetry outbox`, through the sink, and delivered when it is asked for."""
     courier = Courier()
