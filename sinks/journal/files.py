@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
 from attrs import frozen
 
-__all__ = ["JournalFile", "file_name", "gzip_faults", "has_journal", "journal_files", "latest_number"]
+__all__ = [
+    "JournalFile",
+    "file_name",
+    "free_number",
+    "gzip_faults",
+    "has_journal",
+    "journal_files",
+    "number_to_open",
+]
 
 _NAME = re.compile(r"events_(\d{8})(?:\.r(\d+))?\.ndjson(\.gz)?")
 _CHUNK_BYTES = 1 << 16
@@ -21,7 +29,8 @@ _DIGEST_BYTES = 16
 @frozen
 class JournalFile:
     """
-    One file of a journal: `events_YYYYMMDD.ndjson`, or `.r1.ndjson`, `.r2.ndjson` ... after a fault of the disk.
+    One file of a journal: `events_YYYYMMDD.ndjson`, or `.r1.ndjson`, `.r2.ndjson` ... after a fault of the disk, and
+    where a line came for a day that was gzipped.
 
     `name` is the same before and after the file is gzipped, and so are `head` and all offsets: they count
     uncompressed bytes. `head` and `size` ask the disk at each use.
@@ -45,7 +54,7 @@ class JournalFile:
         import hashlib  # 3 ms, which few agents ever need
 
         digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        for chunk in self._chunks():
+        for chunk in self.chunks():
             line, newline, _ = chunk.partition(b"\n")
             digest.update(line)
             if newline:
@@ -60,7 +69,7 @@ class JournalFile:
         A gzipped file is read through for it (about 3 ms a megabyte): `has_more()` answers most questions at once.
         """
         if self.is_closed:
-            return sum(map(len, self._chunks()))
+            return sum(map(len, self.chunks()))
         return _stored_size(self.path)
 
     @property
@@ -90,7 +99,8 @@ class JournalFile:
                 raise
             return _opened(self.path.with_name(f"{self.name}.gz"))
 
-    def _chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Iterator[bytes]:
+        """Yield what the file holds, uncompressed; nothing for a file that is gone."""
         # A cut gzip file gives what it holds: a part is better than nothing, and the reader complains of it.
         try:
             with self.open() as stream:
@@ -114,16 +124,31 @@ def journal_files(directory: str | os.PathLike[str]) -> list[JournalFile]:
     """
     Return the files of the journal in *directory*, oldest day first; none when there is no such directory.
 
-    While a file lies there both plain and gzipped, the plain one counts: gzip is still at work, or was killed.
+    While a file lies there both plain and gzipped, the plain one counts: gzip is still at work, or was killed. Where
+    their first lines differ they are two files, and the plain one is told under the next free number of its day.
     """
-    found: dict[str, str] = {}
-    for entry in _names_in(directory):
-        if match := _NAME.fullmatch(entry):
-            name = entry.removesuffix(".gz")
-            if match[3] is None or name not in found:
-                found[name] = entry
+    entries = [entry for entry in _names_in(directory) if _NAME.fullmatch(entry)]
     folder = Path(directory)
-    return [JournalFile(folder / found[name], name) for name in sorted(found, key=_age)]
+    found = {entry.removesuffix(".gz"): folder / entry for entry in entries if entry.endswith(".gz")}
+    doubled = []
+    for entry in entries:
+        if not entry.endswith(".gz"):
+            doubled += [entry] if entry in found else []
+            found[entry] = folder / entry
+    for name in sorted(doubled, key=_age):
+        _tell_apart(found, name)
+    return [JournalFile(found[name], name) for name in sorted(found, key=_age)]
+
+
+def _tell_apart(found: dict[str, Path], name: str) -> None:
+    """Enter both files called *name*, the plain and the gzipped one, where they hold different lines."""
+    # A writer whose clock was set back into a day that was gzipped has made such a pair.
+    plain, packed = found[name], found[name].with_name(f"{name}.gz")
+    head = JournalFile(packed, name).head
+    if head is not None and head != JournalFile(plain, name).head:
+        day, _ = _age(name)
+        found[name] = packed
+        found[file_name(day, _above(found, day))] = plain
 
 
 def has_journal(directory: str | os.PathLike[str]) -> bool:
@@ -132,14 +157,25 @@ def has_journal(directory: str | os.PathLike[str]) -> bool:
 
 
 def file_name(day: str, number: int = 0) -> str:
-    """Return the name of the journal file of *day* (`YYYYMMDD`, UTC); *number* counts the faults of the disk."""
+    """Return the name of the journal file of *day* (`YYYYMMDD`, UTC) with this *number*."""
     return f"events_{day}.r{number}.ndjson" if number else f"events_{day}.ndjson"
 
 
-def latest_number(directory: str | os.PathLike[str], day: str) -> int:
-    """Return the highest number among the files of *day*, 0 when there is none."""
-    matches = map(_NAME.fullmatch, _names_in(directory))
-    return max((int(match[2] or 0) for match in matches if match and match[1] == day), default=0)
+def number_to_open(directory: str | os.PathLike[str], day: str) -> int:
+    """Return the highest number among the files of *day*, the next one where that file is gzipped, so complete."""
+    names = set(filter(_NAME.fullmatch, _names_in(directory)))
+    number = max(0, _above(names, day) - 1)
+    name = file_name(day, number)
+    return number + 1 if f"{name}.gz" in names and name not in names else number
+
+
+def free_number(directory: str | os.PathLike[str], day: str) -> int:
+    """Return the lowest number above those of all files of *day*."""
+    return _above(filter(_NAME.fullmatch, _names_in(directory)), day)
+
+
+def _above(names: Iterable[str], day: str) -> int:
+    return max((number + 1 for other_day, number in map(_age, names) if other_day == day), default=0)
 
 
 def _names_in(directory: str | os.PathLike[str]) -> list[str]:

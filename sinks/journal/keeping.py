@@ -16,7 +16,7 @@ from ...plugins.lines import encode_line
 from ...plugins.pruning import RunPruned
 from ...plugins.records import Record
 from .disk import Disk
-from .files import JournalFile, journal_files
+from .files import JournalFile, file_name, free_number, journal_files
 from .reading import read_records
 from .side_lock import SideLock
 from .writer import Journal
@@ -76,7 +76,7 @@ class JournalKeeper:
         for number, file in enumerate(found, start=1):
             deleted.append(_day_of(file))
             # The gzipped one first, which counts less: killed between the two, the whole day is there still.
-            for path in (file.path.with_name(f"{file.name}.gz"), file.path.with_name(file.name)):
+            for path in (_packed_path(file), file.path):
                 path.unlink(missing_ok=True)
             progress("deleting days", number, len(found))
         if found:
@@ -92,13 +92,26 @@ class JournalKeeper:
         found = [file for file in journal_files(self.directory) if _is_before(file, day) and not file.is_closed]
         total, done = sum(file.size for file in found), 0
         packed = []
-        for file in found:
+        for file in map(self._with_own_name, found):
             before = _day_of(file)
             for size in self._packed(file):
                 done += size
                 progress("packing days", done, total)
             packed.append((before, _day_of(JournalFile(_packed_path(file), file.name))))
         return packed
+
+    def _with_own_name(self, file: JournalFile) -> JournalFile:
+        """Rename *file* where a gzipped one has its name and holds other lines, which are kept."""
+        if file.name == file.path.name and _may_replace(file, _packed_path(file)):
+            return file
+        path = self.directory / file.name  # where readers tell the two apart, it has a name of its own already
+        if path.exists() or _packed_path(file).exists():
+            day = _day_of(file).day.replace("-", "")
+            path = self.directory / file_name(day, free_number(self.directory, day))
+        # Before it is packed: killed in between, it is a file like any other. Who has it open goes on in it.
+        file.path.rename(path)
+        Disk().sync_directory(str(self.directory))
+        return JournalFile(path, path.name)
 
     def _packed(self, file: JournalFile) -> Iterator[int]:
         """Gzip one file; yield the count of bytes after each piece."""
@@ -134,6 +147,12 @@ def _compress(path: Path, part: Path) -> Iterator[int]:
         target.flush()
         os.fsync(target.fileno())
     shutil.copymode(path, part)
+
+
+def _may_replace(file: JournalFile, packed: Path) -> bool:
+    """Whether nothing is lost with *packed*: it is not there, or *file* begins with all that can be read of it."""
+    with file.open() as stream:
+        return all(stream.read(len(chunk)) == chunk for chunk in JournalFile(packed, file.name).chunks())
 
 
 def _packed_path(file: JournalFile) -> Path:

@@ -12,7 +12,7 @@ from ...plugins.private import make_private_folder
 from ...plugins.worker import Worker
 from .day_file import DayFile
 from .disk import Disk, explained
-from .files import file_name, latest_number
+from .files import file_name, number_to_open
 from .group_commit import GroupCommit
 from .side_lock import SideLock
 
@@ -158,7 +158,7 @@ class Journal:
     def _open(self, day: int) -> DayFile:
         self.make_directory()
         text = time.strftime("%Y%m%d", time.gmtime(day * _DAY_S))
-        number = latest_number(self.directory, text)
+        number = number_to_open(self.directory, text)
         if self._file is not None and self._file.fault is not None and day == self._day:
             # Not for ever: on a disk that fails for good each line would make a file.
             number = min(number + 1, _MOST_FILES)

@@ -272,6 +272,75 @@ def test_line_that_comes_while_a_day_is_packed_is_kept(base, monkeypatch):
     assert late[0].encode() in gzip.decompress(path.with_name(f"{path.name}.gz").read_bytes())
 
 
+def test_second_file_of_a_gzipped_day_replaces_none(base, real_command):
+    """A writer whose clock was set back made it: both days are read before it is packed, and after."""
+    runs = {base.record(5, events=30)}
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+    [packed] = base.raw.glob("events_*")
+    first = packed.read_bytes()
+    runs.add(base.record(5, name="set-back"))  # makes the plain file anew
+    before = base.ids()
+
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+    verified = real_command("verify", "--json")
+
+    assert (runs, runs) == (before, base.ids())
+    assert first == packed.read_bytes()
+    assert [packed.name, packed.name.replace(".ndjson", ".r1.ndjson")] == sorted(p.name for p in base.raw.glob("e*"))
+    assert (0, []) == (verified.returncode, json.loads(verified.stdout)[0]["missing"])
+    base.care.rebuild()
+    assert runs == base.ids()
+
+
+def test_gzipped_file_that_holds_more_is_not_replaced(base):
+    """Its first line is that of the plain one, which was cut by a copy, say; each line is there still."""
+    base.record(5, events=30)
+    [plain] = base.raw.glob("events_*")
+    whole = plain.read_bytes()
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+    [packed] = base.raw.glob("events_*")
+    plain.write_bytes(whole[: whole.index(b"\n") + 1])
+
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+
+    assert whole == gzip.decompress(packed.read_bytes())
+
+
+def test_second_files_of_one_day_do_not_take_each_others_names(base):
+    """Two plain files lie beside gzipped ones; the first, cut by a copy, needs a name that readers give the other."""
+    base.record(5, events=30)
+    [plain] = base.raw.glob("events_*")
+    whole = plain.read_bytes()
+    cut = whole[: whole.index(b"\n") + 1]
+    other = plain.with_name(f"{plain.stem}.r1.ndjson")
+    texts = {f"{plain.name}.gz": gzip.compress(whole), plain.name: cut, f"{other.name}.gz": gzip.compress(cut)}
+    for name, text in {**texts, other.name: whole[len(cut) :]}.items():
+        (base.raw / name).write_bytes(text)
+
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+
+    held = sorted(gzip.decompress(path.read_bytes()) for path in base.raw.glob("events_*.gz"))
+    assert sorted((whole, cut, cut, whole[len(cut) :])) == held
+    assert [] == list(base.raw.glob("*.ndjson"))
+
+
+def test_prune_that_was_killed_before_the_plain_file_was_deleted_doubles_nothing(base, real_command):
+    """The same lines lie there gzipped and plain: they count once, also with a line that came since."""
+    base.record(5, events=30)
+    [plain] = base.raw.glob("events_*")
+    lines = plain.read_bytes()
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+    plain.write_bytes(lines)
+    base.record(5)
+
+    base.care.prune(90 * DAYS, gzip_after=2 * DAYS)
+    verified = real_command("verify", "--json")
+
+    assert [f"{plain.name}.gz"] == [path.name for path in base.raw.glob("events_*")]
+    assert 0 == verified.returncode, verified.stdout
+    assert 2 == len(base.ids())
+
+
 def test_journal_without_a_database_keeps_what_goes_on(base):
     """Nothing else has the start of such a run: its day and those behind it stay."""
     config = TelemetryConfig(metrics_dir=base.path, sinks={"raw": {"type": "ndjson"}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import shutil
 import stat
@@ -315,6 +316,22 @@ def test_a_real_limit_of_the_file_size_is_survived(tmp_path, fsync):
     lines = file.path.read_bytes().split(b"\n")
     assert [b"1" * 99, b"2" * 50, b"3" * 99, b""] == lines
     assert 2 == run.stdout.count("raise the limit of the file size")
+
+
+@pytest.mark.parametrize(("there", "opened"), [(DAY, 1), ("events_20261123.r1.ndjson", 2)])
+def test_a_day_that_was_gzipped_goes_on_in_another_file(open_journal, tmp_path, numbers, line, there, opened):
+    """A clock may be set back into it; the gzipped file is complete for ever."""
+    directory = tmp_path / "raw"
+    directory.mkdir()
+    (directory / f"{there}.gz").write_bytes(gzip.compress(line(1)))
+
+    for n in (2, 3):
+        journal = open_journal()
+        journal.append(line(n))
+        journal.close()
+
+    assert [1, 2, 3] == numbers(directory)
+    assert line(2) + line(3) == (directory / f"events_20261123.r{opened}.ndjson").read_bytes()
 
 
 def test_a_deleted_directory_is_made_again(open_journal, clock, tmp_path, numbers, line):

@@ -79,6 +79,32 @@ def test_the_plain_file_counts_while_gzip_is_at_work(tmp_path):
     assert tmp_path / DAY == _only(tmp_path).path
 
 
+@pytest.mark.parametrize("plain", [b"other\nlines\n", b"a torn line", b""])
+def test_a_plain_file_that_is_another_one_hides_no_gzipped_one(tmp_path, plain):
+    """A clock that is set back into a gzipped day has its writer make a second file of that name: both are read."""
+    (tmp_path / f"{DAY}.gz").write_bytes(gzip.compress(b"first\nlines\n"))
+    (tmp_path / DAY).write_bytes(plain)
+    (tmp_path / "events_20261123.r1.ndjson").write_bytes(b"after a fault of the disk\n")
+
+    files = journal_files(tmp_path)
+
+    assert [DAY, "events_20261123.r1.ndjson", "events_20261123.r2.ndjson"] == [file.name for file in files]
+    assert [f"{DAY}.gz", "events_20261123.r1.ndjson", DAY] == [file.path.name for file in files]
+
+
+def test_a_second_file_is_found_when_it_was_gzipped_meanwhile(tmp_path):
+    """It was listed under the name that it is packed under."""
+    (tmp_path / f"{DAY}.gz").write_bytes(gzip.compress(b"first\n"))
+    (tmp_path / DAY).write_bytes(b"second\n")
+    _, listed = journal_files(tmp_path)
+    (tmp_path / "events_20261123.r1.ndjson.gz").write_bytes(gzip.compress(b"second\n"))
+    (tmp_path / DAY).unlink()
+
+    with listed.open() as stream:
+        assert b"second\n" == stream.read()
+    assert [file.name for file in journal_files(tmp_path)] == [DAY, listed.name]
+
+
 def test_the_head_tells_two_files_of_one_name_apart(tmp_path):
     """It is None until the first line has its newline, then it never changes while lines are added."""
     heads = []

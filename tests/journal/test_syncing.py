@@ -179,9 +179,9 @@ def test_after_a_failed_sync_the_line_goes_to_a_new_file(open_journal, line, num
 
 
 def test_a_new_process_goes_on_in_the_newest_file_of_the_day(open_journal, line, tmp_path):
-    """The first file of the day lies on a bad spot of the disk."""
+    """The first files of the day lie on a bad spot of the disk."""
     (tmp_path / "raw").mkdir()
-    for name in (DAY, "events_20261123.r1.ndjson", "events_20261123.r2.ndjson.gz"):
+    for name in (DAY, "events_20261123.r1.ndjson", "events_20261123.r2.ndjson"):
         (tmp_path / "raw" / name).touch()
 
     open_journal().append(line(1))
