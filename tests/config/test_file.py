@@ -9,7 +9,6 @@ import pytest
 
 from telemetry import TelemetryConfig
 from telemetry.core.config import file
-from telemetry.core.config.lines import line_of
 from telemetry.plugins import ConfigError
 
 EVERY_KIND_OF_FAULT = """\
@@ -425,25 +424,3 @@ def test_odd_names_of_directories(name, folder, write, toml, monkeypatch):
     config = TelemetryConfig.load()
 
     assert ((), folder / name / name) == (config.faults, config.metrics_dir)
-
-
-@pytest.mark.parametrize(
-    ("keys", "line"),
-    [
-        (("top",), 1),
-        (("sinks", "raw"), 4),
-        (("sinks", "raw", "fsync"), 5),
-        (("sinks", "raw", "retry", "delays_s"), 6),
-        (("sinks", "odd name", "type"), 9),
-        (("sinks", "db", "type"), 11),
-        (("other",), None),
-    ],
-)
-def test_lines_of_settings(keys, line):
-    """The line is that of the setting, else of what it stands in."""
-    text = (
-        'top = 1 # sinks.raw = 2\n\n# [sinks.raw]\n [ sinks . raw ] # x\nfsync = "never"\nretry.delays_s = [1]\n\n'
-        '[sinks."odd name"]\n"type" = "x"\n[sinks]\ndb = { type = "sqlite" }\n'
-    )
-
-    assert line == line_of(text, keys)
