@@ -204,7 +204,7 @@ def _not_built(sink: ResolvedSink, failure: BaseException) -> str:
         # Written for whoever set it up: in the words of `config check`, without the class that found it.
         return f"sinks.{spec.name} (in {spec.origin}): {text_of(failure)}"
     told = f"building the sink type {sink.sink_type} raised {_named(failure)}"
-    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}"
+    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin_of('type')}); {told}"
 
 
 def _add_plugins(setup: Setup) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
@@ -11,16 +13,20 @@ from .errors import ConfigError, PluginError
 from .secret import MASK, looks_secret, masked
 from .typed import EnvText, nearest, read_flag, read_number, read_text, read_whole, shown
 
-__all__ = ["read_options", "structure", "told"]
+__all__ = ["Place", "origin_at", "read_options", "structure", "told"]
 
 T = TypeVar("T")
 Place = tuple[str | int, ...]
+"""Keys, and numbers in a list, from a table on down to a value."""
 _ABSENT = object()
+_NO_ORIGINS: Mapping[Place, str] = MappingProxyType({})
 _TYPED: Mapping[type, Callable[[object], Any]] = {bool: read_flag, int: read_whole, float: read_number, str: read_text}
 _READERS: Mapping[Any, Callable[[object], Any]] = {**_TYPED, **{kind.__name__: read for kind, read in _TYPED.items()}}
 
 
-def structure(cls: type[T], values: Mapping[str, Any], *, path: str, origin: str) -> T:
+def structure(
+    cls: type[T], values: Mapping[str, Any], *, path: str, origin: str, origins: Mapping[Place, str] = _NO_ORIGINS
+) -> T:
     """
     Return *cls*, an attrs class, built from plain *values*.
 
@@ -30,18 +36,21 @@ def structure(cls: type[T], values: Mapping[str, Any], *, path: str, origin: str
     Args:
         path: where the values stand, as `sinks.hq`.
         origin: what they come from, as `/etc/telemetry.toml:12`.
+        origins: the same of single values by their keys, where it can be said more closely.
 
     Raises:
         ConfigError: something does not fit; `faults` has one sentence for each.
         PluginError: *cls* itself is at fault: a field has a type that no file can hold.
     """
-    made, faults = read_options(cls, values, path=path, origin=origin)
+    made, faults = read_options(cls, values, path=path, origin=origin, origins=origins)
     if faults:
         raise ConfigError(told(faults), faults)
     return made
 
 
-def read_options(cls: type[T], values: Mapping[str, Any], *, path: str, origin: str) -> tuple[T, tuple[str, ...]]:
+def read_options(
+    cls: type[T], values: Mapping[str, Any], *, path: str, origin: str, origins: Mapping[Place, str] = _NO_ORIGINS
+) -> tuple[T, tuple[str, ...]]:
     """
     Return *cls* built from what fits in *values*, and a sentence for each fault; an option at fault has its default.
 
@@ -53,17 +62,23 @@ def read_options(cls: type[T], values: Mapping[str, Any], *, path: str, origin: 
         return simple, ()
     faults: list[str] = []
     fitting: dict[str, Any] = {}
+    tell = partial(_sentence, cls, path=path, origin_of=partial(origin_at, origin, origins))
     # One by one: so each validator speaks, and a fault does not take along what is right.
     for key, value in values.items():
-        found = [_sentence(cls, values, at, error, path, origin) for at, error in _faults_of_one(cls, key, value)]
+        found = [tell(values, at, error) for at, error in _faults_of_one(cls, key, value)]
         faults += found
         if not found:
             fitting[key] = value
     made, errors = _structured(cls, fitting)
-    faults += [_sentence(cls, fitting, at, error, path, origin) for at, error in errors if not (at and at[0] in values)]
+    faults += [tell(fitting, at, error) for at, error in errors if not (at and at[0] in values)]
     if made is None and _has_required(cls):
         raise ConfigError(told(faults), tuple(faults))
     return cls() if made is None else made, tuple(faults)
+
+
+def origin_at(origin: str, origins: Mapping[Place, str], at: Place) -> str:
+    """Return the origin of what stands *at* this place, else of the nearest that it stands in, else *origin*."""
+    return next((origins[at[:length]] for length in range(len(at), 0, -1) if at[:length] in origins), origin)
 
 
 def _simply(cls: type[T], values: Mapping[str, Any]) -> T | None:
@@ -162,8 +177,15 @@ def _key_of(cls: Any, name: str) -> str:
 
 
 def _sentence(
-    cls: type[Any], values: Mapping[str, Any], at: Place, error: BaseException, path: str, origin: str
+    cls: type[Any],
+    values: Mapping[str, Any],
+    at: Place,
+    error: BaseException,
+    *,
+    path: str,
+    origin_of: Callable[[Place], str],
 ) -> str:
+    origin = origin_of(at)
     where = path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)
     if hasattr(error, "extra_fields"):
         known = [field.alias or field.name for field in attrs.fields(error.cl) if field.init]  # type: ignore[attr-defined]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, fields_dict
 
-from ...plugins.options import read_options
+from ...plugins.options import Place, read_options
 from ...plugins.typed import Unfit, nearest, shown
 from .file import ConfigFile
 from .layers import Layer
 from .places import base_of
-from .settings import SETTINGS, Redaction, pattern_fault
+from .settings import DEFAULT_ORIGIN, SETTINGS, Redaction, pattern_fault
 from .sinks import SinkSpec, read_sinks
 from .variables import broken_references, expand
 
@@ -80,20 +81,38 @@ def _take(layer: Layer, key: str, value: object, origin: str) -> None:
 
 def _take_sinks(layer: Layer, tables: object, file: ConfigFile) -> None:
     try:
-        specs, faults = read_sinks(tables, lambda name: file.origin("sinks", name))
+        specs, faults = read_sinks(tables, partial(file.origin, "sinks"))
     except Unfit as error:
         layer.fault(f"sinks is {shown('sinks', tables)} (in {file.origin('sinks')}); {error}")
         return
     layer.faults += faults
     if specs:
         layer.values["sinks"] = tuple(
-            evolve(spec, left_out=_left_out(spec, file), folder=layer.folder) for spec in specs
+            evolve(
+                spec, left_out=_left_out(spec, file), folder=layer.folder, origins=_origins(file, "sinks", spec.name)
+            )
+            for spec in specs
         )
         layer.origins["sinks"] = file.origin("sinks")
 
 
 def _left_out(spec: SinkSpec, file: ConfigFile) -> tuple[str, ...]:
     return tuple(key for key in file.table["sinks"][spec.name] if key != "type" and key not in spec.options)
+
+
+def _origins(file: ConfigFile, *inside: str) -> dict[Place, str]:
+    """Return the origin of each key in the table *inside*, by its keys from there."""
+    table: Any = file.table
+    for key in inside:
+        table = table[key]
+    return {keys: file.origin(*inside, *keys) for keys in _keys_in(table)}
+
+
+def _keys_in(table: Mapping[str, Any], *before: str) -> Iterator[tuple[str, ...]]:
+    for key, value in table.items():
+        yield (*before, key)
+        if isinstance(value, Mapping):
+            yield from _keys_in(value, *before, key)
 
 
 def _take_redaction(layer: Layer, value: object, file: ConfigFile) -> None:
@@ -106,9 +125,13 @@ def _take_redaction(layer: Layer, value: object, file: ConfigFile) -> None:
         key: _sound_texts(layer, item, f"redact.{key}", file.origin("redact", key)) if isinstance(item, list) else item
         for key, item in value.items()
     }
-    redaction, faults = read_options(Redaction, table, path="redact", origin=origin)
+    origins = _origins(file, "redact")
+    redaction, faults = read_options(Redaction, table, path="redact", origin=origin, origins=origins)
     layer.faults += faults
     layer.values["redact"], layer.origins["redact"] = redaction, origin
+    for name in fields_dict(Redaction):
+        is_refused = any(fault.startswith(f"redact.{name} ") for fault in faults)
+        layer.origins[f"redact.{name}"] = DEFAULT_ORIGIN if is_refused else origins.get((name,), DEFAULT_ORIGIN)
 
 
 def _sound_texts(layer: Layer, items: list[Any], place: str, origin: str) -> list[Any]:

@@ -32,26 +32,26 @@ def effective_values(config: TelemetryConfig) -> list[EffectiveValue]:
     values = [EffectiveValue("base_dir", str(config.metrics_dir), config.origins["metrics_dir"])]
     values += [EffectiveValue(name, _text(name, getattr(config, name)), config.origins[name]) for name in SETTINGS]
     for name in fields_dict(Redaction):
-        values.append(
-            EffectiveValue(f"redact.{name}", _text("", getattr(config.redact, name)), config.origins["redact"])
-        )
+        origin = config.origins.get(f"redact.{name}", config.origins["redact"])
+        values.append(EffectiveValue(f"redact.{name}", _text("", getattr(config.redact, name)), origin))
     for spec in config.sinks:
         values += _sink_values(spec)
     return values
 
 
 def _sink_values(spec: SinkSpec) -> Iterator[EffectiveValue]:
-    yield EffectiveValue(f"sinks.{spec.name}.type", spec.type, spec.origin)
-    for path, value in _leaves(spec.options):
-        yield EffectiveValue(f"sinks.{spec.name}.{path}", _text(path, value), spec.origin)
+    yield EffectiveValue(f"sinks.{spec.name}.type", spec.type, spec.origin_of("type"))
+    for keys, value in _leaves(spec.options):
+        path = ".".join(keys)
+        yield EffectiveValue(f"sinks.{spec.name}.{path}", _text(path, value), spec.origin_of(*keys))
 
 
-def _leaves(table: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def _leaves(table: Mapping[str, Any], *inside: str) -> Iterator[tuple[tuple[str, ...], Any]]:
     for key, value in table.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{path}{key}.")
+            yield from _leaves(value, *inside, key)
         else:
-            yield f"{path}{key}", value
+            yield (*inside, key), value
 
 
 def _text(path: str, value: Any) -> str:

@@ -15,13 +15,12 @@ from .places import base_of, choose_base, is_usable
 from .settings import SETTINGS, read_redaction
 from .sinks import read_sinks
 
-__all__ = ["ARGUMENTS", "ARGUMENT_ORIGIN", "DEFAULT_ORIGIN", "arguments_layer", "completed", "file_layer", "settled"]
+__all__ = ["ARGUMENTS", "ARGUMENT_ORIGIN", "arguments_layer", "completed", "file_layer", "laid_over", "settled"]
 
 ARGUMENTS = ("metrics_dir", *SETTINGS, "redact", "sinks")
 """Names of the settings as keyword arguments."""
 
 _BASE_NAMES = ("metrics_dir", "base_dir")  # the field, and the word that file and environment use for it
-DEFAULT_ORIGIN = "default"
 ARGUMENT_ORIGIN = "argument"
 _BELOW_BASE = {"database_path": Path("db", "telemetry.sqlite"), "ndjson_dir": Path("raw")}
 
@@ -69,7 +68,7 @@ def settled(layers: Sequence[Layer]) -> dict[str, Any]:
     faults: list[str] = []
     for layer in layers:
         values |= layer.values
-        origins |= layer.origins
+        origins = laid_over(origins, layer.origins)
         faults += layer.faults
     base, origins["metrics_dir"], refusals = choose_base(
         proposal for layer in reversed(layers) for proposal in layer.bases
@@ -80,6 +79,11 @@ def settled(layers: Sequence[Layer]) -> dict[str, Any]:
             place = f"{name} is {os.fspath(values.pop(name))!r} (in {origins.pop(name)})"
             faults.append(f"{place}; wanted a place that this user can write")
     return {**completed(values, base), "origins": origins, "faults": tuple(faults)}
+
+
+def laid_over(origins: Mapping[str, str], later: Mapping[str, str]) -> dict[str, str]:
+    """Return *origins* with the *later* ones in their place; of a table that is set anew, none of its keys stays."""
+    return {name: origin for name, origin in origins.items() if name.partition(".")[0] not in later} | {**later}
 
 
 def completed(values: Mapping[str, Any], base: Path) -> dict[str, Any]:
@@ -93,7 +97,7 @@ def _take_table(layer: Layer, name: str, value: object) -> None:
         if name == "redact":
             layer.values[name] = read_redaction(value)
         else:
-            layer.values[name], faults = read_sinks(value, lambda _name: ARGUMENT_ORIGIN)
+            layer.values[name], faults = read_sinks(value, lambda *_keys: ARGUMENT_ORIGIN)
             layer.faults += faults
         layer.origins[name] = ARGUMENT_ORIGIN
     except ConfigError as error:

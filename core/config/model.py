@@ -17,14 +17,14 @@ from .layers import Layer
 from .loading import (
     ARGUMENT_ORIGIN,
     ARGUMENTS,
-    DEFAULT_ORIGIN,
     arguments_layer,
     completed,
     file_layer,
+    laid_over,
     settled,
 )
 from .places import choose_base, is_usable
-from .settings import SETTINGS, Redaction
+from .settings import DEFAULT_ORIGIN, SETTINGS, Redaction
 from .sinks import SinkSpec, effective_sinks
 
 __all__ = ["TelemetryConfig"]
@@ -158,7 +158,7 @@ class TelemetryConfig:
         if unknown:
             raise ConfigError(told(unknown), tuple(unknown))
         set_before = {name: value for name, value in self._given().items() if self.origins[name] != DEFAULT_ORIGIN}
-        origins = {**self.origins, **dict.fromkeys(arguments, ARGUMENT_ORIGIN)}
+        origins = laid_over(self.origins, dict.fromkeys(arguments, ARGUMENT_ORIGIN))
         return type(self)(**(set_before | arguments), origins=origins, faults=self.faults)
 
     @property

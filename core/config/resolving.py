@@ -60,7 +60,7 @@ def _not_loaded(spec: SinkSpec, failure: BaseException) -> str:
     told = text_of(failure)
     if not isinstance(failure, PluginError):
         told = f"importing the sink type {sink_entry(spec.type)} raised {type(failure).__name__}: {told}"
-    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin}); {told}"
+    return f"sinks.{spec.name}.type is {spec.type!r} (in {spec.origin_of('type')}); {told}"
 
 
 def build_options(spec: SinkSpec, cls: type[Any] | None) -> tuple[Any, tuple[str, ...]]:
@@ -77,11 +77,11 @@ def build_options(spec: SinkSpec, cls: type[Any] | None) -> tuple[Any, tuple[str
     path = f"sinks.{spec.name}"
     if cls is None:
         sentence = "{}.{} is no known option (in {}); sinks of type {!r} take none"
-        return None, tuple(sentence.format(path, key, spec.origin, spec.type) for key in spec.options)
+        return None, tuple(sentence.format(path, key, spec.origin_of(key), spec.type) for key in spec.options)
     typed = _typed_options(spec, cls)
     if typed is not None:
         return typed, ()
-    options, faults = read_options(cls, spec.options, path=path, origin=spec.origin)
+    options, faults = read_options(cls, spec.options, path=path, origin=spec.origin, origins=spec.origins)
     return _anchored(options, spec), faults
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "BASE_DIR_MEANING",
     "BASE_DIR_VARIABLES",
     "CONFIG_VARIABLE",
+    "DEFAULT_ORIGIN",
     "SETTINGS",
     "Redaction",
     "Setting",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 CONFIG_VARIABLE = "TELEMETRY_CONFIG"
+DEFAULT_ORIGIN = "default"
 BASE_DIR_VARIABLES = ("TELEMETRY_BASE_DIR", "AGENT_METRICS_DIR")
 BASE_DIR_MEANING = "Where everything lies unless it is set otherwise."
 

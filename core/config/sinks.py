@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, field, frozen
 
+from ...plugins.options import Place, origin_at
 from ...plugins.secret import Secret
 from ...plugins.typed import Unfit, read_text, shown
 
@@ -31,8 +33,8 @@ class SinkSpec:
 
     `options` are plain values as they stand in a file. `is_typed` says that the platform set them itself, with the
     types that the sink wants; `left_out` names options that were set, but to a variable that is not there; `folder`
-    is what relative paths among them start from, None for the working directory. repr and str only name the options,
-    because the sink alone knows which are secret.
+    is what relative paths among them start from, None for the working directory; `origins` are those of single keys,
+    where they are known. repr and str only name the options, because the sink alone knows which are secret.
     """
 
     name: str
@@ -42,6 +44,11 @@ class SinkSpec:
     is_typed: bool = field(default=False, repr=False)
     left_out: tuple[str, ...] = field(default=(), repr=False)
     folder: Path | None = field(default=None, repr=False)
+    origins: Mapping[Place, str] = field(factory=dict, repr=False)
+
+    def origin_of(self, *keys: str) -> str:
+        """Return the origin of the option *keys*, as closely as it is known."""
+        return origin_at(self.origin, self.origins, keys)
 
 
 _DEFAULTS = (SinkSpec("ndjson", "ndjson", is_typed=True), SinkSpec("sqlite", "sqlite", is_typed=True))
@@ -70,13 +77,13 @@ def _with_url(spec: SinkSpec, url: str | None, token: Secret | None) -> SinkSpec
     return evolve(spec, options=own | {**spec.options})
 
 
-def read_sinks(tables: object, origin_of: Callable[[str], str]) -> tuple[tuple[SinkSpec, ...], list[str]]:
+def read_sinks(tables: object, origin_of: Callable[..., str]) -> tuple[tuple[SinkSpec, ...], list[str]]:
     """
     Return the sinks that *tables* names, in its order, and a sentence for each fault; a sink at fault is left out.
 
     Args:
         tables: mapping of names to tables as `{"type": "ndjson", "fsync": "never"}`, or several `SinkSpec`.
-        origin_of: tells the origin of the sink with this name.
+        origin_of: tells the origin of the sink with this name, or of a key in its table.
 
     Raises:
         Unfit: it is neither.
@@ -86,7 +93,7 @@ def read_sinks(tables: object, origin_of: Callable[[str], str]) -> tuple[tuple[S
     specs, faults = [], []
     for name, table in tables.items():
         try:
-            specs.append(_spec(str(name), table, origin_of(name)))
+            specs.append(_spec(str(name), table, partial(origin_of, name)))
         except Unfit as error:
             faults.append(str(error))
     return tuple(specs), faults
@@ -104,7 +111,8 @@ def _ready_specs(specs: object) -> tuple[SinkSpec, ...]:
     return ready
 
 
-def _spec(name: str, table: object, origin: str) -> SinkSpec:
+def _spec(name: str, table: object, origin_of: Callable[..., str]) -> SinkSpec:
+    origin = origin_of()
     if not _NAME.fullmatch(name):
         raise Unfit(f"sinks.{name} (in {origin}) has a name that cannot be used; wanted {_NAME_RULE}")
     if not isinstance(table, Mapping):
@@ -113,5 +121,5 @@ def _spec(name: str, table: object, origin: str) -> SinkSpec:
     kind = options.pop("type", name)
     if not isinstance(kind, str) or not kind.strip():
         wanted = "wanted the name of an installed sink type"
-        raise Unfit(f"sinks.{name}.type is {shown('type', kind)} (in {origin}); {wanted}")
+        raise Unfit(f"sinks.{name}.type is {shown('type', kind)} (in {origin_of('type')}); {wanted}")
     return SinkSpec(name, read_text(kind).strip(), options, origin)

@@ -373,8 +373,8 @@ def test_check_goes_down_to_the_options(install, module, tmp_path):
     top, options, kind = check(TelemetryConfig.load(path)).faults
 
     assert f"nope is no known setting (in {path}:1)" == top
-    assert f"sinks.a.size is '1' (in {path}:3); wanted a whole number" == options
-    assert kind.startswith(f"sinks.b.type is 'strnge' (in {path}:6); No sink type 'strnge' is installed. Installed: ")
+    assert f"sinks.a.size is '1' (in {path}:5); wanted a whole number" == options
+    assert kind.startswith(f"sinks.b.type is 'strnge' (in {path}:7); No sink type 'strnge' is installed. Installed: ")
     assert kind.endswith("did you mean 'strange'?")
 
 

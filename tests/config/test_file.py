@@ -249,9 +249,9 @@ def test_all_faults_at_once(write):
         f"redact.keys[1] is 5 (in {path}:11); wanted text",
         f"redact.patterns[1] is '(' (in {path}:12); wanted a regular expression, and this is none: "
         "missing ), unterminated subpattern at position 0",
-        f"redact.enabled is 'yes' (in {path}:9); wanted true or false",
-        f"redact.key is no known option (in {path}:9); did you mean 'keys'? Known are enabled, keys, patterns",
-        f"sinks.typeless.type is 5 (in {path}:20); wanted the name of an installed sink type",
+        f"redact.enabled is 'yes' (in {path}:10); wanted true or false",
+        f"redact.key is no known option (in {path}:13); did you mean 'keys'? Known are enabled, keys, patterns",
+        f"sinks.typeless.type is 5 (in {path}:21); wanted the name of an installed sink type",
         f"sinks.a/b (in {path}:22) has {name_rule}",
         f"sinks.text is 'ndjson' (in {path}:25); wanted a table with a type",
     } == set(config.faults)

@@ -325,7 +325,21 @@ def test_effective_values(write, monkeypatch, folder):
     assert ("a, b", f"{path}:2") == rows["disable_plugins"]
     assert ("", "default") == rows["api_url"] == rows["api_token"]
     assert ("true", "default") == rows["redact.enabled"]
-    assert ("sqlite", f"{path}:3") == rows["sinks.db.type"]
-    assert "0.1, 1" == rows["sinks.db.retry.delays_s"][0]
-    assert ("true", "") == (rows["sinks.db.lazy"][0], rows["sinks.db.nothing"][0])
+    assert ("sqlite", f"{path}:4") == rows["sinks.db.type"]
+    assert ("0.1, 1", f"{path}:5") == rows["sinks.db.retry.delays_s"]
+    assert (("true", f"{path}:6"), ("", f"{path}:7")) == (rows["sinks.db.lazy"], rows["sinks.db.nothing"])
     assert {"base_dir", *SETTINGS} <= rows.keys()
+
+
+def test_origins_of_redaction(write):
+    """Each key has its line; one that is not set or refused is the default; set by an argument, none is of the file."""
+    path = write('[redact]\n\nkeys = ["a"]\nenabled = "yes"\n')
+    config = TelemetryConfig.load()
+
+    rows = {row.name: row.origin for row in effective_values(config)}
+    changed = {row.name: row.origin for row in effective_values(config.changed(redact={"keys": ["b"]}))}
+    passed = {row.name: row.origin for row in effective_values(TelemetryConfig.load(redact={"keys": ["b"]}))}
+
+    names = [f"redact.{name}" for name in ("keys", "enabled", "patterns")]
+    assert [f"{path}:3", "default", "default"] == [rows[name] for name in names]
+    assert ["argument"] * 3 == [changed[name] for name in names] == [passed[name] for name in names]

@@ -1,10 +1,13 @@
 """Prove that a fault names the line of the very key, whatever else in the file looks like it."""
 
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from telemetry import TelemetryConfig
+from telemetry.core.config.checking import check
 from telemetry.core.config.lines import line_of
 
 MISLEADING = Path(__file__).with_name("misleading.toml").read_text("utf-8")
@@ -76,3 +79,24 @@ def test_lines_of_settings(keys, line):
     )
 
     assert line == line_of(text, keys)
+
+
+def test_each_fault_names_the_line_of_its_key(tmp_path):
+    """Not that of the table, also in a table of its own; a table that is not known has the line of its heading."""
+    path = tmp_path / "telemetry.toml"
+    path.write_text(
+        '[redact]\n\nkeys = 5\n[sinks.db]\n\ntype = "sqlite"\nsize = 1\n[sinks.db.retry]\n\ndelays_s = "x"\n'
+        '[sinks.y]\n"type" = "ndjson"\nfsync = """\nfsync = 1\n"""\n[sinks.z]\n\ntype = "nosuch"\n[sink.z]\n'
+    )
+
+    faults = check(TelemetryConfig.load(path)).faults
+
+    lines = {fault.partition(" ")[0]: int(re.search(r":(\d+)\)", fault)[1]) for fault in faults}
+    assert {
+        "redact.keys": 3,
+        "sinks.db.size": 7,
+        "sinks.db.retry.delays_s": 10,
+        "sinks.y.fsync": 13,
+        "sinks.z.type": 18,
+        "sink": 19,
+    } == lines
