@@ -95,8 +95,11 @@ def raw_answer(files: Sequence[Path], sql: str) -> Iterator[RawAnswer]:
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise InputError("the journal can only be read: the SQL must be one SELECT")
             yield RawAnswer(connection.execute(statements[0]))
+        except duckdb.CatalogException as error:
+            # On a line of its own: DuckDB's text may end with a caret below what it means.
+            raise InputError(f"{error}\nThe views are {_VIEW_NAMES}.") from error
         except duckdb.Error as error:
-            raise InputError(f"{error}. The views are {_VIEW_NAMES}.") from error
+            raise InputError(str(error)) from error
 
 
 def _prepare(connection: Any, files: Sequence[Path]) -> None:

@@ -50,6 +50,8 @@ def write_list(
     columns: Sequence[Column[Row]],
     rows: Iterable[Row],
     as_dict: Callable[[Row], dict[str, Any]] | None = None,
+    *,
+    note_left_out: Callable[[list[str]], None] | None = None,
 ) -> None:
     """
     Write *rows* in a *form*; streams, so that a list of any length takes no memory.
@@ -57,11 +59,12 @@ def write_list(
     Args:
         form: a name among `FORMS`; None is a table on a terminal and `tsv` elsewhere.
         as_dict: returns the JSON object of a row; without it the columns by name.
+        note_left_out: is told the names of the columns for which a table has no room.
     """
     piped = [column for column in columns if column.is_piped]
     to_dict = as_dict or (lambda row: {column.name: column.value(row) for column in piped})
     if is_table(screen, form):
-        _say_all(screen, table_lines(screen, columns, rows))
+        _say_all(screen, table_lines(screen, columns, rows, note_left_out=note_left_out))
     elif form == "json":
         _say_all(screen, _json_array(map(to_dict, rows)))
     elif form == "nl":

@@ -40,7 +40,7 @@ def run_columns(screen: Screen, metrics: Sequence[str] = ()) -> list[Column[RunR
     ]
     columns += [_metric_column(name) for name in metrics]
     columns += [Column(name=name, value=_getter(name), is_shown=False) for name in _PIPED_ONLY]
-    columns.append(Column(name="note", value=note_of, style="dim", least=26, rank=3))
+    columns.append(Column(name="note", value=note_of, style="dim", least=26, scant=12, rank=3))
     return columns
 
 

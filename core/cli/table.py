@@ -41,6 +41,7 @@ class Column(Generic[Row]):
         is_right: whether numbers line up at their last digit.
         is_count: whether the terminal shows a comma between thousands.
         least: columns that it may be cut to where space is short; None when it is never cut.
+        scant: columns that it is cut to at most where it would be left out else; as *least* when left out.
         rank: the highest goes first where space is short, and of equal ones the last.
         alone: what the terminal calls it where the column before it is left out.
         is_shown: whether it stands in tables.
@@ -56,6 +57,7 @@ class Column(Generic[Row]):
     is_right: bool = False
     is_count: bool = False
     least: int | None = None
+    scant: int | None = None
     rank: int = 0
     alone: str | None = None
     is_shown: bool = True
@@ -79,26 +81,39 @@ class Column(Generic[Row]):
 
 @define
 class _Fitted(Generic[Row]):
-    """A column with its number among all columns and the width that it gets."""
+    """A column with its number among all columns, the width that it gets, and the least that it can do with."""
 
     column: Column[Row]
     number: int
     width: int
+    least: int
     heading: str
 
 
-def table_lines(screen: Screen, columns: Sequence[Column[Row]], rows: Iterable[Row], indent: int = 0) -> Iterator[str]:
+def table_lines(
+    screen: Screen,
+    columns: Sequence[Column[Row]],
+    rows: Iterable[Row],
+    indent: int = 0,
+    *,
+    note_left_out: Callable[[list[str]], None] | None = None,
+) -> Iterator[str]:
     """
     Yield the lines of a table: a heading, then one line a row; nothing where there are no rows.
 
     Rows may go on for ever: the first 200 decide the widths. A column that is empty in all of them is left out.
+
+    Args:
+        note_left_out: is told the names of the columns for which there is no room.
     """
     stream = iter(rows)
     shown = [column for column in columns if column.is_shown]
     first = [[column.cell_of(row) for column in shown] for row in islice(stream, _MEASURED_ROWS)]
     if not first:
         return
-    fitted = _fit(shown, first, screen.width - indent)
+    fitted, left_out = _fit(shown, first, screen.width - indent)
+    if note_left_out is not None:
+        note_left_out([each.column.name for each in left_out])
     margin = " " * indent
     heading = _line([_headed(screen, each) for each in fitted])
     yield margin + screen.style(heading, "head")
@@ -123,17 +138,56 @@ def _shown(screen: Screen, fitted: _Fitted[Row], cell: Cell) -> str:
     return blanks + styled if fitted.column.is_right else styled + blanks
 
 
-def _fit(columns: Sequence[Column[Row]], cells: list[list[Cell]], width: int) -> list[_Fitted[Row]]:
+def _fit(
+    columns: Sequence[Column[Row]], cells: list[list[Cell]], width: int
+) -> tuple[list[_Fitted[Row]], list[_Fitted[Row]]]:
+    """Return the columns that are shown, and those for which there is no room."""
     fitted = []
     for number, column in enumerate(columns):
         widest = max(width_of(row[number].text) for row in cells)
         if widest:
-            fitted.append(_Fitted(column, number, max(widest, width_of(column.heading)), column.heading))
-    while len(fitted) > 1 and _least_total(fitted) > width:
-        fitted.remove(max(fitted, key=lambda each: (each.column.rank, each.number)))
+            fitted.append(_measured(column, number, max(widest, width_of(column.heading))))
+    left_out = _leave_out(fitted, width)
+    fitted, left_out = _bring_back(fitted, left_out, width)
     _rename(fitted)
     _shrink(fitted, width)
-    return fitted
+    return fitted, left_out
+
+
+def _measured(column: Column[Row], number: int, width: int) -> _Fitted[Row]:
+    least = width if column.least is None else min(width, column.least)
+    return _Fitted(column, number, width, least, column.heading)
+
+
+def _leave_out(fitted: list[_Fitted[Row]], width: int) -> list[_Fitted[Row]]:
+    """Take out columns, the highest rank first, until the rest fits, and return them."""
+    left_out = []
+    while len(fitted) > 1 and _least_total(fitted) > width:
+        left_out.append(max(fitted, key=lambda each: (each.column.rank, each.number)))
+        fitted.remove(left_out[-1])
+    return left_out
+
+
+def _bring_back(
+    fitted: list[_Fitted[Row]], left_out: list[_Fitted[Row]], width: int
+) -> tuple[list[_Fitted[Row]], list[_Fitted[Row]]]:
+    """Show again what still fits and cuts nothing that is shown; return the columns that are shown, and the others."""
+    # A wide column had to go after a narrow one of a higher rank, which alone would have fitted.
+    if _total(fitted) > width:
+        return fitted, sorted(left_out, key=_number)
+    for each in fitted:
+        each.least = each.width
+    missing: list[_Fitted[Row]] = []
+    for each in reversed(left_out):
+        if each.column.scant is not None:
+            each.least = min(each.least, each.column.scant)
+        fits = _least_total([*fitted, each]) <= width
+        (fitted if fits else missing).append(each)
+    return sorted(fitted, key=_number), sorted(missing, key=_number)
+
+
+def _number(fitted: _Fitted[Row]) -> int:
+    return fitted.number
 
 
 def _rename(fitted: list[_Fitted[Row]]) -> None:
@@ -144,19 +198,19 @@ def _rename(fitted: list[_Fitted[Row]]) -> None:
             each.heading = each.column.alone.upper()
 
 
+def _total(fitted: list[_Fitted[Row]]) -> int:
+    return sum(each.width for each in fitted) + _GAP * (len(fitted) - 1)
+
+
 def _least_total(fitted: list[_Fitted[Row]]) -> int:
-    return sum(_least(each) for each in fitted) + _GAP * (len(fitted) - 1)
-
-
-def _least(fitted: _Fitted[Row]) -> int:
-    return fitted.width if fitted.column.least is None else min(fitted.width, fitted.column.least)
+    return sum(each.least for each in fitted) + _GAP * (len(fitted) - 1)
 
 
 def _shrink(fitted: list[_Fitted[Row]], width: int) -> None:
     """Take one column of width after the other from what is widest and may be cut, until all fits."""
-    excess = sum(each.width for each in fitted) + _GAP * (len(fitted) - 1) - width
+    excess = _total(fitted) - width
     for _ in range(excess):
-        candidates = [each for each in fitted if each.column.least is not None and each.width > each.column.least]
+        candidates = [each for each in fitted if each.width > each.least]
         if not candidates:
             return
         max(candidates, key=lambda each: each.width).width -= 1

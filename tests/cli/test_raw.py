@@ -105,11 +105,13 @@ def test_raw_cannot_change_or_read_anything_else(duck, sql: str, tmp_path: Path)
 
 
 def test_raw_faults_name_the_views(duck):
-    """As the database's faults name its tables."""
-    answer = duck.run("query", "--raw", "SELECT * FROM runs")
+    """On a line of their own, below the carets; not where something else than a name is wrong."""
+    unknown = duck.run("query", "--raw", "SELECT * FROM runs")
+    broken = duck.run("query", "--raw", "SELECT 1 +")
 
-    assert 2 == answer.code
-    assert "lines, events, run_lines" in answer.err
+    assert (2, 2) == (unknown.code, broken.code)
+    assert "^^^^\n       The views are lines, events, run_lines.\n" in unknown.err
+    assert "^\n" == broken.err[-2:]
 
 
 def test_raw_of_nothing_recorded(real_bench):

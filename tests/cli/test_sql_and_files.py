@@ -90,6 +90,40 @@ def test_query_faults_name_the_tables(recorded):
     assert "cannot be changed from here" in write.err
 
 
+@pytest.mark.parametrize(
+    ("sql", "cure"),
+    [
+        ("SELECT * FROM nowhere", "the tables are "),
+        ("SELECT colour FROM runs", 'telemetry query "SELECT * FROM runs LIMIT 1" --json shows the columns'),
+        ("SELEC 1", "telemetry query --help, which has examples"),
+        ("SELECT 'a", "telemetry query --help, which has examples"),
+        ("", "telemetry query --help, which has examples"),
+        (" \n", "telemetry query --help, which has examples"),
+        ("/* nothing */", "SELECT only"),
+        ("BEGIN", "SELECT only"),
+    ],
+)
+def test_wrong_sql_has_a_cure_that_fits(recorded, sql: str, cure: str):
+    """A list of tables mends no slip of syntax, and nothing to ask is no answer."""
+    answer = recorded.run("query", sql)
+
+    assert (2, "") == (answer.code, answer.out)
+    assert f"try:   {cure}" in answer.err
+
+
+def test_query_says_that_columns_found_no_room(recorded):
+    """On a terminal that is too narrow for them, how many and how to see them."""
+    narrow = recorded.show("query", "SELECT * FROM agent_runs LIMIT 1", width=80)
+    wide = recorded.show("query", "SELECT run_id, status FROM agent_runs LIMIT 1", width=80)
+
+    shown = len(narrow.out.splitlines()[0].split())
+    more = int(narrow.err.removeprefix("no room for ").split()[0])
+    all_columns = json.loads(recorded.run("query", "SELECT * FROM agent_runs LIMIT 1", "--json").out)[0]
+    assert len([value for value in all_columns.values() if value not in (None, "")]) == shown + more
+    assert "columns more: name those that you want, or --json shows all\n" in narrow.err
+    assert "" == wide.err
+
+
 def test_query_shows_a_table_on_a_terminal(recorded):
     """Column names stand as they are, values as they are, in one line each."""
     shown = recorded.show("query", "SELECT job_type, output_summary FROM runs ORDER BY 1").out

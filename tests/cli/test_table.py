@@ -58,6 +58,36 @@ def test_columns_go_by_rank_and_empty_ones_at_once():
     assert ["FIRST", "a"] == empty
 
 
+def test_a_narrow_column_comes_back_where_a_wide_one_had_to_go():
+    """What fits is shown, and nothing that is shown is cut for it; the caller learns what found no room."""
+    rows = [("a" * 20, "b" * 24, "c" * 5)]
+    three = [
+        Column(name="first", value=lambda row: row[0], least=5),
+        Column(name="second", value=lambda row: row[1], rank=1),
+        Column(name="third", value=lambda row: row[2], rank=2),
+    ]
+    left_out: list[str] = []
+
+    lines = list(table_lines(screen(width=30), three, rows, note_left_out=left_out.extend))
+
+    assert [f"{'FIRST':<20}  THIRD", f"{'a' * 20}  ccccc"] == lines
+    assert ["second"] == left_out
+
+
+def test_a_column_is_cut_to_the_room_that_is_left():
+    """Down to its scant width; below that it stays out."""
+    rows = [("a" * 20, "b" * 24)]
+    two = [
+        Column(name="first", value=lambda row: row[0]),
+        Column(name="second", value=lambda row: row[1], rank=1, least=26, scant=12),
+    ]
+
+    cut, out = (list(table_lines(screen(width=width), two, rows)) for width in (34, 33))
+
+    assert f"{'a' * 20}  {'b' * 11}…" == cut[1]
+    assert "a" * 20 == out[1]
+
+
 def test_colour_does_not_shift_columns():
     """Codes take no columns, and stand around letters only."""
     row = [("a", 1, "b"), ("aa", 1, "bb")]

@@ -20,6 +20,7 @@ from ..listing import output_options, write_list
 from ..long_work import long_work
 from ..stores import database_path, index_events, journal_path, read_only_database
 from ..table import Column
+from ..words import plural
 
 __all__ = ["command"]
 
@@ -28,6 +29,7 @@ _EXAMPLES = (
     ("telemetry query - --csv < report.sql", "read the SQL from a file, write CSV"),
     ('telemetry query --raw "SELECT event_type, count(*) FROM events GROUP BY 1"', "ask the journal itself"),
 )
+_HELP = "telemetry query --help, which has examples"
 Row = tuple[Any, ...]
 
 
@@ -46,6 +48,8 @@ def command(desk: Desk, /, sql: str, is_raw: bool, form: str | None) -> None:
     With --raw the SQL is DuckDB's, and the views are events, run_lines, and lines with each whole line as JSON.
     """
     text = sys.stdin.read() if sql == "-" else sql
+    if not text.strip():
+        raise Fault("there is no SQL to ask", where="SQL", cure=_HELP, code=Exit.USAGE)
     if is_raw:
         _ask_journal(desk, text, form)
     else:
@@ -59,7 +63,9 @@ def _ask_database(desk: Desk, sql: str, form: str | None) -> None:
     with read_only_database(path) as connection:
         try:
             cursor = connection.execute(sql)
-            names = [column[0] for column in cursor.description or ()]
+            if cursor.description is None:
+                raise Fault("the SQL asks for nothing", where="the SQL", cure="SELECT only", code=Exit.USAGE)
+            names = [column[0] for column in cursor.description]
             _write(desk, form, names, cursor)
         except sqlite3.Error as error:
             raise _fault_of(error, connection) from error
@@ -91,7 +97,12 @@ def _write(desk: Desk, form: str | None, names: Sequence[str], answer: Iterable[
     first = next(rows, None)
     # A column of SQL has no type of its own; what the first row has there is what people expect below it.
     columns = [_column(number, name, None if first is None else first[number]) for number, name in enumerate(names)]
-    write_list(desk.screen, form, columns, rows if first is None else chain([first], rows))
+    left_out: list[str] = []
+    rows = rows if first is None else chain([first], rows)
+    write_list(desk.screen, form, columns, rows, note_left_out=left_out.extend)
+    if left_out:
+        told = f"no room for {plural(len(left_out), 'column')} more: name those that you want, or --json shows all"
+        desk.screen.tell(desk.screen.style(told, "dim"))
 
 
 def _column(number: int, name: str, example: Any) -> Column[Row]:
@@ -110,8 +121,15 @@ def _fault_of(error: sqlite3.Error, connection: sqlite3.Connection) -> Fault:
         raise KeyboardInterrupt
     if "readonly" in str(error):
         return Fault("the store cannot be changed from here", where="the SQL", cure="SELECT only", code=Exit.USAGE)
-    tables = ", ".join(sorted(_tables(connection)))
-    return Fault(str(error), where="the SQL", cure=f"the tables are {tables}", code=Exit.USAGE)
+    return Fault(str(error), where="the SQL", cure=_cure_of(str(error), connection), code=Exit.USAGE)
+
+
+def _cure_of(told: str, connection: sqlite3.Connection) -> str:
+    if told.startswith("no such table"):
+        return f"the tables are {', '.join(sorted(_tables(connection)))}"
+    if told.startswith("no such column"):
+        return 'telemetry query "SELECT * FROM runs LIMIT 1" --json shows the columns'
+    return _HELP
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[str]:
