@@ -65,6 +65,27 @@ def test_check_finds_all_faults_at_once(configured):
     assert not found["ok"]
 
 
+_UNSET = "mend what is named above; until then agents go on as if it were not set"
+
+
+@pytest.mark.parametrize(
+    ("text", "variable", "where", "cure"),
+    [
+        ("strict = 5\n", "", "{file}", _UNSET),
+        ("", "maybe", "environment", _UNSET),
+        ("strict = 5\n", "maybe", "{file}, environment", _UNSET),
+        ('[sinks.a]\ntype = "nosuch"\n', "", "{file}", f"{_UNSET}, and without a sink that cannot be built"),
+    ],
+)
+def test_cure_of_a_check_is_true(configured, monkeypatch, tmp_path, text, variable, where, cure):
+    """A variable has no line in the file, and a sink of a wrong type has no default that would stand in for it."""
+    monkeypatch.setenv("METRICS_API_ENABLED", variable)
+
+    err = configured(text).run("config", "check").err
+
+    assert f"where: {where.format(file=tmp_path / 'telemetry.toml')}\ntry:   {cure}\n" in err
+
+
 def test_check_of_a_sound_configuration_is_one_line(configured, real_bench):
     """The file, and how many sinks it names."""
     answer = configured('[sinks.raw]\ntype = "ndjson"\n').run("config", "check")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -90,14 +91,23 @@ def check(desk: Desk, /, form: str | None) -> int:
         warn(desk.screen, warning)
     if faults:
         told = "\n".join(f"{number}. {fault}" for number, fault in enumerate(faults, start=1))
-        report(desk.screen, Fault(told, where=_file_text(desk) or "environment", cure=_MEND))
+        report(desk.screen, Fault(told, where=_where(faults, _file_text(desk)), cure=_cure_of(faults)))
     else:
         sign = desk.screen.style(desk.screen.symbol("success"), "success")
         desk.screen.say(f"{sign} {_file_text(desk) or 'no file, environment and defaults'}: no fault, {_told(config)}")
     return Exit.BAD_CONFIG if faults else Exit.OK
 
 
-_MEND = "mend the lines named above; until then agents use the defaults in their place"
+def _where(faults: Sequence[str], file: str | None) -> str:
+    """Name the sources that are at fault, of file and environment."""
+    of_file = [file is not None and file in fault for fault in faults]
+    return ", ".join(([file] if file and any(of_file) else []) + ([] if all(of_file) else ["environment"]))
+
+
+def _cure_of(faults: Sequence[str]) -> str:
+    # Nothing stands in for a sink: it is left out.
+    left_out = ", and without a sink that cannot be built" if any(f.startswith("sinks.") for f in faults) else ""
+    return f"mend what is named above; until then agents go on as if it were not set{left_out}"
 
 
 def _told(config: TelemetryConfig) -> str:
