@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from ..plugins.complaints import Complaints
+from ..plugins.errors import InputError
 from ..plugins.ids import generate_run_id
 from ..plugins.shelter import attempt
 from ..plugins.signals import is_agents_own
@@ -115,6 +116,9 @@ def any_run_id(*args: Any, run_id: Any = None, **kwargs: Any) -> str:
 def _complain(method: str, error: Exception) -> None:
     kind = type(error).__name__
     text = without_secrets(text_of(error))
+    if isinstance(error, InputError):
+        _complaints.say(f"{method}:{kind}", "%s() cannot answer that and went on: %s", method, text)
+        return
     _complaints.say(f"{method}:{kind}", "%s() met a fault of its own and went on: %s: %s", method, kind, text)
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+from ..plugins import asking, clock
+from ..plugins.errors import InputError
+from ..plugins.ids import parse_time
 from ..plugins.records import RunEvent, RunRecord
 from ..plugins.rows import Rows
 from ..plugins.store import RunQuery, RunStore
@@ -41,7 +45,11 @@ class StoredRuns:
 
     @border(otherwise=nothing)
     def get_run(self, run_id: str) -> RunRecord | None:
-        """Return the run with this id as it stands now, None when no store knows it."""
+        """
+        Return the run with this id as it stands now, None when no store knows it.
+
+        What is no text is the id of no run: a warning tells it, or in strict mode `InputError`.
+        """
         return self._up_to_date().get_run(run_id)
 
     def runs(
@@ -59,14 +67,17 @@ class StoredRuns:
         Return stored runs, newest first, as an iterator that streams; it also has `to_pandas()` and `to_polars()`.
 
         Args:
-            since: ISO 8601 text; the first start time that counts.
-            until: ISO 8601 text; the first start time that does not count any more.
+            since: the first start time that counts: ISO 8601 text, in UTC where it has no offset; or as behind the
+                command line's `--since` one of `2d` (ago), `1h30m`, `today`, `yesterday`, `now`.
+            until: likewise, the first start time that does not count any more.
             limit: how many at most; None for all.
             where: conditions as `metrics.tokens>1000`.
 
         Raises:
+            InputError: nothing can be asked for like that; the message says of which argument.
             StoreError: no store can be read.
         """
+        since, until = _moment("since", since), _moment("until", until)
         query = RunQuery(agent=agent, job=job, status=status, since=since, until=until, limit=limit, where=where)
         return self._up_to_date().runs(query)
 
@@ -75,6 +86,7 @@ class StoredRuns:
         Return stored events in the order in which they were written, as an iterator that streams.
 
         Raises:
+            InputError: an id or a type that is no text.
             StoreError: no store can be read.
         """
         return self._reader().events(run_id, event_type)
@@ -96,3 +108,24 @@ class StoredRuns:
     def _forget_store(self) -> None:
         # In the child of a fork the connection is the parent's: closing it here could free the parent's locks.
         self._store = None
+
+
+def _moment(name: str, text: str | None) -> str | None:
+    """Return the time that was given for *name* as a store compares it."""
+    if text is None or _is_iso(text):
+        return text
+    from .spans import read_moment, stored_text
+
+    asking.need_text(name, text, "text, as '2d' or '2026-11-23T10:00:00Z'")
+    try:
+        return stored_text(read_moment(text, datetime.fromtimestamp(clock.time_ns() / 1e9).astimezone()))
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _is_iso(text: str) -> bool:
+    try:
+        parse_time(text)
+    except ValueError:
+        return False
+    return True

@@ -42,9 +42,10 @@ class ConfigError(TelemetryError):
 
 class InputError(TelemetryError, ValueError):
     """
-    Input was accepted with a change; raised in strict mode only (`TELEMETRY_STRICT=1`).
+    What was given cannot be used as it is.
 
-    Cure: pass what the message asks for, or leave strict mode, where the same input is kept and warned of.
+    Cure: pass what the message asks for. Input to a record raises it in strict mode only (`TELEMETRY_STRICT=1`), else
+    it is kept with a change and warned of; a question to a store, and a call of `Care`, raises it always.
     """
 
 

@@ -13,7 +13,16 @@ from .errors import InvalidRecord
 from .ids import get_iso8601_timestamp, parse_time
 from .records import RUN_FIELDS, STATUSES, TRIGGER_TYPES, RunEvent, RunRecord
 
-__all__ = ["Complaint", "canonical_status", "mend_field", "mended_event", "mended_run", "origin_of", "start_of"]
+__all__ = [
+    "Complaint",
+    "canonical_status",
+    "is_status",
+    "mend_field",
+    "mended_event",
+    "mended_run",
+    "origin_of",
+    "start_of",
+]
 
 _FAILED = frozenset(
     (
@@ -64,6 +73,12 @@ def canonical_status(word: Any) -> str:
     if text in _FAILED:
         return "failed"
     return "success" if text in _SUCCESS else "partial"
+
+
+def is_status(word: object) -> bool:
+    """Tell whether *word* is a status, or one of the words that are known to stand for one."""
+    text = word.strip().lower() if isinstance(word, str) else ""
+    return text in STATUSES or text in _FAILED or text in _SUCCESS
 
 
 def mended_run(values: Mapping[str, Any]) -> tuple[RunRecord, list[Complaint]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 
+from . import asking
 from .records import RunEvent, RunRecord
 from .rows import Rows
 
 __all__ = ["RunQuery", "RunStore"]
-
-
-def _conditions(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(texts)
 
 
 @frozen(kw_only=True)
@@ -24,18 +21,21 @@ class RunQuery:
 
     `since` and `until` are ISO 8601 text in UTC and bound `start_time` (since <= start_time < until). `after` is the
     (start_time, run_id) of the last run of the page before (newest first; the oldest first with `oldest_first`).
+
+    Raises:
+        InputError: nothing can be asked for like that: text that is none, a negative limit, an unknown status.
     """
 
-    agent: str | None = None
-    job: str | None = None
-    status: str | None = None
-    since: str | None = None
-    until: str | None = None
-    parent_run_id: str | None = None
-    limit: int | None = 20
+    agent: str | None = field(default=None, validator=asking.is_text)
+    job: str | None = field(default=None, validator=asking.is_text)
+    status: str | None = field(default=None, converter=asking.status)
+    since: str | None = field(default=None, validator=asking.is_text)
+    until: str | None = field(default=None, validator=asking.is_text)
+    parent_run_id: str | None = field(default=None, validator=asking.is_text)
+    limit: int | None = field(default=20, converter=asking.limit)
     after: tuple[str, str] | None = None
     oldest_first: bool = False
-    where: tuple[str, ...] = field(default=(), converter=_conditions)
+    where: tuple[str, ...] = field(default=(), converter=asking.conditions)
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class RunStore(Protocol):
         ...
 
     def get_run(self, run_id: str) -> RunRecord | None:
-        """Return the run with this whole id, None when there is none."""
+        """Return the run with this whole id, None when there is none; InputError where it is no text."""
         ...
 
     def find_ids(self, part: str, limit: int = 10) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import filelock
@@ -19,6 +19,7 @@ from ...plugins.private import make_private_folder
 from ..config import TelemetryConfig
 from ..readable import first_store
 from ..wiring import build_sinks, context_for
+from .arguments import day_of, need_span, place_of
 from .backups import FOLDER, BackedUp, Backup, newest_backup
 from .replaying import Replay, Replayed
 from .restoring import Restore, Restored
@@ -116,8 +117,12 @@ class Care:
             is_dry: nothing is deleted; the answer says what would be.
 
         Raises:
-            StoreError: a store or the journal cannot be written, or a cursor of a delivery cannot be read.
+            InputError: a length of time is none.
+            StoreError: it is less than a day, a store or the journal cannot be written, or a cursor cannot be read.
         """
+        need_span("older_than", older_than)
+        if gzip_after is not None:
+            need_span("gzip_after", gzip_after)
         outboxes = {name: sink.open_outbox(self.contexts[name]) for name, sink in self._having("open_outbox")}
         with closing(first_store(self.sinks, self.contexts)) as reader:
             household = Household(self.stores, self.journal, outboxes, reader)
@@ -127,7 +132,7 @@ class Care:
             with self._alone():
                 return retention.run()
 
-    def backup(self, to: Path | None = None, progress: Progress = nothing_told) -> BackedUp:
+    def backup(self, to: str | os.PathLike[str] | None = None, progress: Progress = nothing_told) -> BackedUp:
         """
         Copy journal, stores and the state of deliveries to a new folder, and check the copy; return what was made.
 
@@ -137,15 +142,16 @@ class Care:
             to: must not exist; `{base}/backups/{now}` when left out.
 
         Raises:
+            InputError: *to* is no path.
             StoreError: *to* exists, or a store is damaged.
             OSError: something cannot be read or written.
         """
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        target = (self.config.metrics_dir / FOLDER / now) if to is None else to.expanduser().absolute()
+        target = (self.config.metrics_dir / FOLDER / now) if to is None else place_of("to", to)
         with self._alone():
             return Backup(self.config.metrics_dir, target, self.stores, self.journal, progress).run()
 
-    def restore(self, backup: Path | None = None, progress: Progress = nothing_told) -> Restored:
+    def restore(self, backup: str | os.PathLike[str] | None = None, progress: Progress = nothing_told) -> Restored:
         """
         Bring back what *backup* has and is missing here; return what that was.
 
@@ -155,10 +161,11 @@ class Care:
             backup: a folder that `backup()` made; the newest in `{base}/backups` when left out.
 
         Raises:
+            InputError: *backup* is no path.
             NotFound: there is no backup.
             StoreError: it is no whole backup, or a store here cannot be written.
         """
-        place = newest_backup(self.config.metrics_dir) if backup is None else backup.expanduser().absolute()
+        place = newest_backup(self.config.metrics_dir) if backup is None else place_of("backup", backup)
         if place is None or not place.is_dir():
             raise NotFound(f"there is no backup at {place or self.config.metrics_dir / FOLDER}")
         with self._alone():
@@ -177,10 +184,12 @@ class Care:
             day: the first day (UTC, `YYYY-MM-DD`); the whole journal when left out.
 
         Raises:
+            InputError: *day* is no day.
             NotFound: there is no such sink.
             ConfigError: there is, and it cannot be built.
             StoreError: no sink keeps a journal, or the sink is the journal itself.
         """
+        day = None if day is None else day_of("day", day)
         if into not in self.sinks and into in self.faults:
             raise ConfigError("; ".join(self.faults[into]), tuple(self.faults[into]))
         if into not in self.sinks:

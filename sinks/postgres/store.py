@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from ...plugins import Retryable, RunEvent, RunQuery, RunRecord, StoreError
+from ...plugins.asking import need_text, need_text_or_none
 from ...plugins.checks import parsed
 from ...plugins.rows import Rows
 from ..reading.pages import PAGE, paged_events, paged_runs
@@ -83,6 +84,7 @@ class PostgresStore:
 
     def get_run(self, run_id: str) -> RunRecord | None:
         """See `RunStore`."""
+        need_text("run_id", run_id)
 
         def question(connection: Connection) -> RunRecord | None:
             row = connection.execute(_RUN, (plain_text(run_id),)).fetchone()
@@ -92,11 +94,13 @@ class PostgresStore:
 
     def find_ids(self, part: str, limit: int = 10) -> list[str]:
         """See `RunStore`."""
+        need_text("part", part)
         nothing: list[str] = []
         return self._ask(lambda connection: find_ids(connection, part, limit), nothing)
 
     def events(self, run_id: str | None = None, event_type: str | None = None) -> Rows[RunEvent]:
         """Return events in the order in which they arrived, which is for each host that of its journal; streams."""
+        need_text_or_none(run_id=run_id, event_type=event_type)
         return Rows(RunEvent, paged_events(lambda after: self._page_of_events(run_id, event_type, after)))
 
     def _page_of_events(self, run_id: str | None, event_type: str | None, after: int) -> list[RunEvent]:
@@ -105,6 +109,7 @@ class PostgresStore:
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
         """See `RunStore`."""
+        need_text("run_id", run_id)
         nothing: list[dict[str, Any]] = []
         return self._ask(lambda connection: commits_of(connection, run_id), nothing)
 

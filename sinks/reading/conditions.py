@@ -12,7 +12,8 @@ from typing import Any
 from attrs import fields, frozen
 
 from ...plugins import InputError, RunRecord
-from ...plugins.mend import canonical_status
+from ...plugins.mend import canonical_status, is_status
+from ...plugins.records import STATUSES
 
 __all__ = ["WORDS", "Condition", "column_value", "number_of", "parse_condition"]
 
@@ -98,7 +99,7 @@ def column_value(condition: Condition) -> Any:
         InputError: the value does not fit the column.
     """
     if condition.column == "status":
-        return canonical_status(condition.value)
+        return _status(condition)
     kind = str(_TYPES[condition.column])
     if kind == "bool":
         return _flag(condition)
@@ -108,6 +109,13 @@ def column_value(condition: Condition) -> Any:
     if number is None:
         raise InputError(f"{condition.text!r} compares {condition.column}, a number, with {condition.value!r}.")
     return number
+
+
+def _status(condition: Condition) -> str:
+    if not is_status(condition.value):
+        told = f"{condition.text!r} compares status with {condition.value!r}"
+        raise InputError(f"{told}; it is one of {', '.join(STATUSES)}.")
+    return canonical_status(condition.value)
 
 
 def _flag(condition: Condition) -> int:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 from ...plugins import RunEvent, RunQuery, RunRecord
+from ...plugins.asking import need_text, need_text_or_none
 from ...plugins.rows import Rows
 from ..reading.pages import PAGE, paged_events, paged_runs
 from .answers import Answers
@@ -95,11 +96,13 @@ class CaughtUpStore(ABC):
 
     def get_run(self, run_id: str) -> RunRecord | None:
         """See `RunStore`."""
+        need_text("run_id", run_id)
         self._look()
         return self._ask(lambda answers: answers.run(run_id))
 
     def find_ids(self, part: str, limit: int = 10) -> list[str]:
         """See `RunStore`."""
+        need_text("part", part)
         self._look()
         return self._ask(lambda answers: answers.ids(part, limit))
 
@@ -110,6 +113,7 @@ class CaughtUpStore(ABC):
         What cannot be indexed within half a second is read from the journal itself, so a store that was not asked for
         its events for a year answers at once as well.
         """
+        need_text_or_none(run_id=run_id, event_type=event_type)
         self._look()
         # Lines that stand in two files are told apart by the index only.
         is_repeated = self._unindexed().is_repeated
@@ -132,6 +136,7 @@ class CaughtUpStore(ABC):
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
         """See `RunStore`."""
+        need_text("run_id", run_id)
         self._look()
         return self._ask(lambda answers: answers.commits(run_id))
 

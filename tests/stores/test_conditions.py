@@ -123,6 +123,7 @@ def test_conditions_hold_together(store: RunStore):
         ("metrics>5", ["inside metrics", "metrics.NAME"]),
         ("metrics.=5", ["inside metrics", "metrics.NAME"]),
         ("duration_ms>soon", ["duration_ms, a number", "'soon'"]),
+        ("status=succes", ["compares status", "'succes'", "running, success, failed, partial"]),
         ("items_failed=nan", ["items_failed, a number", "'nan'"]),
         ("api_posted=maybe", ["api_posted", "'maybe'", "true or false"]),
         ('metrics.a"b=1', ["double quote"]),

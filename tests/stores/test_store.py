@@ -223,3 +223,21 @@ def test_a_child_reads_through_the_store_of_its_parent(store: RunStore, three: l
 
     assert 13 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert 3 == len(list(store.runs(RunQuery())))
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda store: store.get_run(None), "run_id is None; give text."),
+        (lambda store: store.find_ids(5), "part is 5; give text."),
+        (lambda store: store.commits(b"r1"), "run_id is b'r1'; give text."),
+        (lambda store: store.events(5), "run_id is 5; give text."),
+        (lambda store: store.events("r1", 5), "event_type is 5; give text."),
+    ],
+)
+def test_what_is_no_text_is_refused(store: RunStore, ask: Callable[[RunStore], object], told: str):
+    """By the call itself, which names what was given."""
+    with pytest.raises(InputError) as raised:
+        ask(store)
+
+    assert told == str(raised.value)
