@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["cut", "one_line", "padded", "printable", "width_of", "wrapped"]
+__all__ = ["cut", "cut_in_front", "one_line", "padded", "printable", "width_of", "wrapped"]
 
 # C0 and C1 controls could move the cursor or change the colours of whoever looks at a stranger's error text; the
 # marks of writing direction could make it read as something else; a lone surrogate cannot be written at all.
@@ -51,6 +51,11 @@ def cut(text: str, width: int, mark: str = "…") -> str:
             break
         kept.append(character)
     return "".join(kept).rstrip() + mark if width >= len(mark) else "." * width
+
+
+def cut_in_front(text: str, width: int, mark: str = "…") -> str:
+    """Return *text* in at most *width* columns; where something was left out it begins with *mark*."""
+    return cut(text[::-1], width, mark[::-1])[::-1]
 
 
 def padded(text: str, width: int, *, is_right: bool = False) -> str:

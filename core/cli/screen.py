@@ -12,7 +12,7 @@ from typing import TextIO
 import click
 from attrs import define, field
 
-from .letters import cut
+from .letters import cut, cut_in_front
 
 __all__ = ["STATUS_STYLES", "Screen", "local_now", "screen_for"]
 
@@ -104,6 +104,10 @@ class Screen:
     def cut(self, text: str, width: int) -> str:
         """Return *text* in at most *width* columns, with a sign where something was left out."""
         return cut(text, width, self.symbol("ellipsis"))
+
+    def cut_in_front(self, text: str, width: int) -> str:
+        """Return the end of *text* in at most *width* columns, with a sign where something was left out."""
+        return cut_in_front(text, width, self.symbol("ellipsis"))
 
     def status(self, word: str) -> str:
         """Return a status as a word with its sign, not coloured."""

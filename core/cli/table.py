@@ -40,6 +40,7 @@ class Column(Generic[Row]):
         keeps_case: whether the title stands as it is.
         is_right: whether numbers line up at their last digit.
         is_count: whether the terminal shows a comma between thousands.
+        keeps_end: whether it is cut in front, as a path whose end tells more.
         least: columns that it may be cut to where space is short; None when it is never cut.
         scant: columns that it is cut to at most where it would be left out else; as *least* when left out.
         rank: the highest goes first where space is short, and of equal ones the last.
@@ -56,6 +57,7 @@ class Column(Generic[Row]):
     keeps_case: bool = False
     is_right: bool = False
     is_count: bool = False
+    keeps_end: bool = False
     least: int | None = None
     scant: int | None = None
     rank: int = 0
@@ -131,7 +133,7 @@ def _line(parts: list[str]) -> str:
 
 
 def _shown(screen: Screen, fitted: _Fitted[Row], cell: Cell) -> str:
-    text = screen.cut(cell.text, fitted.width)
+    text = (screen.cut_in_front if fitted.column.keeps_end else screen.cut)(cell.text, fitted.width)
     blanks = padded("", fitted.width - width_of(text))
     # The blanks are outside of the style, so that nothing is coloured but the letters.
     styled = screen.style(text, cell.style)

@@ -48,6 +48,15 @@ def stored(base: Path) -> dict[str, list]:
     return runs
 
 
+def test_sizes_of_the_places_stand_below_each_other(real_bench, library: Path):
+    """The labels differ in length; the paths behind them begin in one column."""
+    lines = real_bench.run("demo", str(library)).out.splitlines()
+
+    begin = lines.index("Where it lies") + 1
+    places = lines[begin : begin + 2]
+    assert 1 == len({line.index(str(real_bench.base_dir)) for line in places})
+
+
 def test_demo_records_what_it_shows(real_bench, library: Path):
     """Several runs that are really there, with an event a file and the counts of what was parsed."""
     answer = real_bench.run("demo", str(library))

@@ -48,6 +48,20 @@ def test_list_says_what_each_command_says_of_itself():
         assert entry.help == command.get_short_help_str(200), name
 
 
+GROUPS = [name for name in COMMANDS if isinstance(cli.get_command(click.Context(cli), name), click.Group)]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_list_of_subcommands_is_whole(name: str):
+    """At 80 columns no sentence in it is cut."""
+    command = cli.get_command(click.Context(cli), name)
+
+    listed = command.get_help(click.Context(command, info_name=name, terminal_width=80)).partition("Commands:")[2]
+
+    assert len(listed.splitlines()) > len(command.commands)
+    assert "..." not in listed
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_help_explains_each_option(name: str):
     """What it does, each option explained, and two examples or more."""

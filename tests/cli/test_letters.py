@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from telemetry.core.cli.letters import cut, one_line, padded, printable, width_of, wrapped
+from telemetry.core.cli.letters import cut, cut_in_front, one_line, padded, printable, width_of, wrapped
 
 _TEXTS = st.text(max_size=60)
 
@@ -19,6 +19,12 @@ def test_cut_text_is_never_wider_than_asked(text: str, width: int):
 
     assert width_of(shown) <= width
     assert shown == text or width_of(text) > width
+
+
+def test_end_of_a_path_is_kept():
+    """File and line tell where to look, not the folder that all have in common."""
+    assert "…/telemetry.toml:2" == cut_in_front("/home/me/project/telemetry.toml:2", 18)
+    assert "short" == cut_in_front("short", 5)
 
 
 @given(st.text())

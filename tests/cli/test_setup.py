@@ -34,6 +34,21 @@ def test_show_tells_values_and_their_origin(configured, monkeypatch):
     assert ("true", "default") == (rows["redact.enabled"]["value"], rows["redact.enabled"]["origin"])
 
 
+def test_show_keeps_file_and_line_where_space_is_short(configured, tmp_path: Path, monkeypatch):
+    """Of the path to the file the end is shown, which tells where to look."""
+    bench = configured("")
+    place = tmp_path / "a-folder-whose-name-is-longer" / "than-the-terminal-is-wide" / "telemetry.toml"
+    place.parent.mkdir(parents=True)
+    place.write_text("# mine\ntest_mode = 'live'\n")
+    monkeypatch.setenv("TELEMETRY_CONFIG", str(place))
+
+    lines = bench.show("config", "show", width=80).out.splitlines()
+
+    [shown] = [line for line in lines if line.startswith("test_mode")]
+    assert "…" in shown
+    assert shown.endswith("/telemetry.toml:2")
+
+
 @pytest.mark.parametrize(
     "command", [("config", "show"), ("config", "check"), ("sinks",), ("doctor",), ("outbox", "status")]
 )

@@ -52,11 +52,11 @@ def command() -> None:
 @output_options()
 @pass_desk
 def show(desk: Desk, /, form: str | None) -> None:
-    """Show every setting in force, and where it comes from; tokens are masked."""
+    """Show every setting in force, and where it comes from. Tokens are masked."""
     columns: list[Column[EffectiveValue]] = [
         Column(name="setting", value=lambda row: row.name, cell=_name, least=14),
         Column(name="value", value=lambda row: row.value, cell=_value, least=16),
-        Column(name="origin", title="from", value=lambda row: row.origin, cell=_origin, least=10),
+        Column(name="origin", title="from", value=lambda row: row.origin, cell=_origin, keeps_end=True, least=20),
     ]
     write_list(desk.screen, form, columns, effective_values(desk.config))
 
@@ -77,7 +77,7 @@ def _origin(row: EffectiveValue) -> Cell:
 @output_options("json")
 @pass_desk
 def check(desk: Desk, /, form: str | None) -> int:
-    """Find everything that is wrong with the configuration, down to the options of each sink."""
+    """Find everything that is wrong, down to the options of each sink."""
     from ...config import checking
 
     config = desk.load_config()
@@ -135,7 +135,7 @@ def _config_file(desk: Desk) -> Path | None:
 @click.option("--user", "is_for_user", is_flag=True, help="Write it to your own configuration directory.")
 @pass_desk
 def init(desk: Desk, /, path: Path | None, is_for_user: bool) -> None:
-    """Write a file to start from, every setting of it explained and commented out; never over one that is there."""
+    """Write a file to start from, never over one that is there. All in it is explained and commented out."""
     from ...config.template import example_file
 
     place = _new_place(path, is_for_user)
@@ -170,7 +170,7 @@ def _new_place(path: Path | None, is_for_user: bool) -> Path:
 @output_options()
 @pass_desk
 def path(desk: Desk, /, name: str | None, form: str | None) -> None:
-    """Tell where everything lies, or where the one thing that is named lies."""
+    """Tell where everything lies, or the one thing that is named."""
     places = places_of(desk)
     if name is not None:
         if not places[name]:

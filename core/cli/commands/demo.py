@@ -12,7 +12,7 @@ from ...demo.scenario import Outcome, play
 from ..desk import Desk
 from ..faults import Exit, Fault
 from ..group import DeskCommand, call
-from ..letters import padded
+from ..letters import padded, width_of
 from ..listing import output_options, write_one
 from ..numbers import Whole
 from ..progress import show_progress
@@ -131,9 +131,10 @@ def _show_places(desk: Desk) -> None:
     places = [(path, "journal, a JSON object a line") for path in _journal_files(desk)[-1:]]
     places += [(path, "SQLite, a row a run") for path in _databases(desk)]
     # The path comes last: it may be longer than a line, and is to be copied whole.
+    longest = max((width_of(what) for _, what in places), default=0)
     for path, what in places:
         size = size_text(path.stat().st_size) if path.is_file() else ""
-        screen.say(f"  {screen.style(f'{padded(what, 28)}  {size:>7}', 'dim')}  {path}")
+        screen.say(f"  {screen.style(f'{padded(what, longest)}  {size:>7}', 'dim')}  {path}")
 
 
 def _journal_files(desk: Desk) -> list[Path]:

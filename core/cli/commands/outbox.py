@@ -132,7 +132,7 @@ def _outbox(desk: Desk, wanted: str) -> Any:
 @click.option("--timeout", type=Number(0), default=30.0, show_default=True, help="Seconds at most.")
 @pass_desk
 def flush(desk: Desk, /, timeout: float) -> None:
-    """Deliver what waits, now; what is not delivered in time, or comes meanwhile, stays queued."""
+    """Deliver what waits, now. What is not delivered in time, or comes meanwhile, stays queued."""
     go_on = "the same command; what is not delivered stays queued, also for the next process that records"
     outboxes, unusable = remote_sinks(desk)
     with long_work(desk.screen, go_on) as progress, TelemetryClient(desk.config) as client:
@@ -211,7 +211,7 @@ def _as_dict(row: tuple[str, Any]) -> dict[str, Any]:
 @click.option("--key", "keys", multiple=True, metavar="KEY", help="Only letters whose key begins so.")
 @pass_desk
 def retry(desk: Desk, /, sink: str, keys: tuple[str, ...]) -> None:
-    """Queue dead letters again, and what is aside; the next process that delivers takes them up."""
+    """Queue dead letters again, and what is aside. The next process that delivers takes them up."""
     outbox = _outbox(desk, sink)
     wanted = _whole_keys(outbox, keys) if keys else None
     count = outbox.retry_dead(wanted)
