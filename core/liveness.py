@@ -1,43 +1,36 @@
-"""Prove that a process is alive: it holds a lock that only the kernel can free, and the kernel frees it at death."""
+"""Tell which processes are gone, by the locks that they held while they lived."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-from ..plugins.ids import get_iso8601_timestamp
-from ..plugins.private import make_private_folder
-from .machine import boot_id, host, self_portrait
+from .claims import claims_held, lock
+from .machine import boot_id, host
 
-if sys.platform == "win32":
-    import msvcrt
+__all__ = ["Dead", "Others", "dead_processes", "forget_all"]
 
-    def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        # lockf: not inherited by fork, so a child that survives does not keep its dead parent's lock; and freed
-        # when the process closes ANY descriptor of the file, so this file is opened nowhere else in its process.
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
-
-
-__all__ = ["Claim", "Dead", "dead_processes", "forget_all", "living_adoptions"]
-
-_LOCKED_BYTE = 1 << 30  # behind the text: on Windows a locked byte cannot be read by others
 _LONGEST_CLAIM = 1 << 20
 _LONGEST_LOOK_S = 10.0
-_held: dict[str, Claim] = {}
+
+
+@frozen
+class Others:
+    """
+    What one look found at all claims.
+
+    `claimed` are the writers that have one, dead or alive; `adopted` the runs that living processes have adopted.
+    """
+
+    claimed: frozenset[str]
+    adopted: frozenset[str]
 
 
 @frozen
@@ -50,109 +43,23 @@ class Dead:
 
     path: Path
     facts: dict[str, Any]
+    others: Others
 
     @property
     def writer(self) -> str:
         """The writer id of the process that is gone."""
         return str(self.facts.get("writer") or self.path.stem)
 
-
-@define(eq=False)
-class Claim:
-    """
-    The lock of one writer, `{state}/live/{writer}.json`.
-
-    Args:
-        folder: the folder of all claims of this base directory.
-        writer: the writer that is alive.
-    """
-
-    folder: Path
-    writer: str
-    _descriptor: int | None = None
-    adopted: set[str] = field(factory=set)
-
     @property
-    def path(self) -> Path:
-        """Where the claim lies."""
-        return self.folder / f"{self.writer}.json"
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the lock is held."""
-        return self._descriptor is not None
-
-    def take(self) -> None:
-        """
-        Take the lock; does nothing when it is held already.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        if self._descriptor is not None:
-            return
-        make_private_folder(self.folder)
-        draft = self.folder / f".{self.writer}.new"
-        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
-        _held[self.path.name] = self
-        self._descriptor = descriptor
-        _lock(descriptor)
-        self._write()
-        # Locked before it has its name: nobody can find it free while its process is alive.
-        os.replace(draft, self.path)
-
-    def adopt(self, run_id: str) -> None:
-        """
-        Answer for a run that another process started: it lives as long as this one does.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        if run_id in self.adopted:
-            return
-        self.adopted.add(run_id)
-        self.take()
-        self._write()
-
-    def _write(self, **more: Any) -> None:
-        facts = {
-            "writer": self.writer,
-            **self_portrait(),
-            "claimed_at": get_iso8601_timestamp(),
-            "adopted": sorted(self.adopted),
-            **more,
-        }
-        text = json.dumps(facts).encode()
-        assert self._descriptor is not None
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, text)
-
-    def mark_exit(self) -> None:
-        """Say that the process ends in an orderly way, though runs are open."""
-        if self._descriptor is not None:
-            self._write(exited=True)
-
-    def release(self) -> None:
-        """Give the lock back and remove the claim: no run is open any more."""
-        if self._descriptor is None:
-            return
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
-        self._descriptor = None
-        _held.pop(self.path.name, None)
-
-    def drop_in_child(self) -> None:
-        """Close the parent's descriptor in the child of a fork; the parent's lock stays where it is."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    def adopted(self) -> tuple[str, ...]:
+        """The runs of other processes that it wrote to."""
+        return _texts(self.facts.get("adopted"))
 
 
 def forget_all() -> None:
     """In the child of a fork: this process holds no claim yet, and no thread of it is looking at one."""
     global _looking
-    _held.clear()
+    claims_held.clear()
     _looking = _Looking()
 
 
@@ -191,9 +98,9 @@ class _Looking:
 _looking = _Looking()
 
 
-def dead_processes(folder: Path) -> Iterator[Dead]:
+def dead_processes(folder: Path) -> Generator[Dead, None, None]:
     """
-    Yield the claims of processes that are gone, each locked while the caller looks at it.
+    Yield the claims of processes that were gone at the first look at all, each locked while the caller looks at it.
 
     One thread of a process looks at a time; the next one finds what is left. A claim of another machine (host and
     boot differ) is never judged: its lock may not reach us. A claim of an earlier boot of this host is dead by that
@@ -205,51 +112,64 @@ def dead_processes(folder: Path) -> Iterator[Dead]:
 
 
 def _dead_in(folder: Path) -> Iterator[Dead]:
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        # Opening our own claim and closing it again would free our own lock (POSIX).
-        if path.name not in _held:
-            yield from _if_dead(path)
+    # All are looked at before the first is judged: so each costs two looks, and not one for each of the dead.
+    seen = [_look_at(path) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+    living = (each.adopted for each in seen if each.is_living)
+    others = Others(frozenset(each.path.stem for each in seen), frozenset().union(*living))
+    for each in seen:
+        if each.is_dead:
+            yield from _if_still_dead(each.path, others)
 
 
-def living_adoptions(folder: Path, dead: Path) -> set[str]:
-    """Return the runs that living processes have adopted; *dead* is the claim that is being looked at."""
-    adopted: set[str] = set()
-    for path in folder.glob("*.json"):
-        if path.name in _held:
-            adopted |= _held[path.name].adopted
-        elif path != dead:
-            adopted |= _adopted_if_alive(path)
-    return adopted
+@frozen
+class _Seen:
+    """One claim at the first look; one that cannot be opened is neither living nor dead."""
+
+    path: Path
+    is_living: bool = False
+    is_dead: bool = False
+    adopted: frozenset[str] = frozenset()
 
 
-def _adopted_if_alive(path: Path) -> set[str]:
-    try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return set()
-    try:
+def _look_at(path: Path) -> _Seen:
+    # Opening our own claim and closing it again would free our own lock (POSIX).
+    if (own := claims_held.get(path.name)) is not None:
+        return _Seen(path, is_living=True, adopted=frozenset(own.adopted))
+    with _opened(path) as descriptor:
+        if descriptor is None:
+            return _Seen(path)
         facts = _facts_of(descriptor)
-        return set() if _is_free(descriptor) else set(facts.get("adopted") or ())
-    finally:
-        os.close(descriptor)
+        is_living = not _is_free(descriptor, is_shared=True)
+    is_dead = not is_living and _is_ours_to_judge(facts)
+    return _Seen(path, is_living, is_dead, frozenset(_texts(facts.get("adopted"))))
 
 
-def _if_dead(path: Path) -> Iterator[Dead]:
-    try:
-        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return  # its owner has just ended well, or it is not ours to open
-    try:
+def _if_still_dead(path: Path, others: Others) -> Iterator[Dead]:
+    with _opened(path) as descriptor:
+        if descriptor is None:
+            return
         facts = _facts_of(descriptor)
+        # Another reader may have judged it since and removed it.
         if _is_ours_to_judge(facts) and _is_free(descriptor) and path.exists():
-            yield Dead(path, facts)
+            yield Dead(path, facts, others)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int | None]:
+    try:
+        descriptor = os.open(path, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+    except OSError:
+        yield None  # its owner has just ended well, or it is not ours to open
+        return
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _is_free(descriptor: int) -> bool:
+def _is_free(descriptor: int, *, is_shared: bool = False) -> bool:
     try:
-        _lock(descriptor)
+        lock(descriptor, is_shared=is_shared)
     except OSError:
         return False
     return True
@@ -261,6 +181,10 @@ def _facts_of(descriptor: int) -> dict[str, Any]:
     except ValueError:
         return {}  # its process died while it wrote: the file name still tells the writer
     return facts if isinstance(facts, dict) else {}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def _is_ours_to_judge(facts: dict[str, Any]) -> bool:

@@ -14,7 +14,8 @@ from ..plugins.errors import Retryable
 from ..plugins.records import RunRecord
 from ..plugins.worker import Worker
 from .bus import Bus
-from .liveness import Claim, forget_all
+from .claims import Claim
+from .liveness import forget_all
 from .shield import attempt
 from .verdicts import judge
 

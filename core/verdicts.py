@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import attrs
 
 from ..plugins.records import RunRecord
 from ..plugins.store import RunQuery, RunStore
-from .liveness import Dead, dead_processes, living_adoptions
+from .liveness import Dead, dead_processes
 from .machine import cause_of_death
 
 __all__ = ["judge"]
@@ -23,42 +24,48 @@ def judge(folder: Path, open_store: Callable[[], RunStore], publish: Callable[[R
     """
     Publish a verdict on each run whose process is gone, and return how many.
 
-    A run that another living process has adopted is left alone. The true owner's end, should it still come, wins
-    over a verdict. Costs a look into one folder when nobody died.
+    A run that a living process has started or adopted is left alone. The true owner's end, should it still come,
+    wins over a verdict. Costs a look into one folder when nobody died.
 
     Args:
         folder: the folder of all claims, `{base}/state/live`.
         open_store: opens a store that is up to date with the journal; called only when somebody died.
         publish: takes the run as it ended; returns when it is safe.
     """
-    count = 0
-    for dead in dead_processes(folder):
-        adopted = living_adoptions(folder, dead.path)
-        store = open_store()
-        try:
-            count += _judge_one(dead, adopted, store, publish)
-        finally:
-            store.close()
-        # Only now: had we died before, the next who looks would find the claim and write the verdicts again.
-        if not adopted:
-            dead.path.unlink(missing_ok=True)
-    return count
+    with closing(dead_processes(folder)) as dead_ones:
+        first = next(dead_ones, None)
+        if first is None:
+            return 0
+        with closing(open_store()) as store:
+            # Asked once, for all: whoever is dead here was so before.
+            writers = {run.run_id: run.writer for run in store.runs(RunQuery(status="running", limit=None))}
+            count = _judge_one(first, writers, store, publish)
+            return count + sum(_judge_one(dead, writers, store, publish) for dead in dead_ones)
 
 
-def _judge_one(dead: Dead, adopted: set[str], store: RunStore, publish: Callable[[RunRecord], Any]) -> int:
-    runs = [run for run in _open_runs(dead, store) if run.run_id not in adopted]
+def _judge_one(
+    dead: Dead, writers: Mapping[str, str | None], store: RunStore, publish: Callable[[RunRecord], Any]
+) -> int:
+    answered_for = _answered_for(dead, writers)
+    orphans = [store.get_run(run_id) for run_id in answered_for if run_id not in dead.others.adopted]
+    # Asked anew: another reader may have judged it, and died before it removed the claim.
+    runs = [run for run in orphans if run is not None and run.is_running]
     for run in runs:
         ended = _verdict(run, dead, store)
         publish(ended)
         _log.info("run %s is dead: %s", run.run_id, ended.status_detail)
+    # Only now: had we died before, the next who looks would find the claim and write the verdicts again.
+    if len(orphans) == len(answered_for):
+        dead.path.unlink(missing_ok=True)
     return len(runs)
 
 
-def _open_runs(dead: Dead, store: RunStore) -> Iterator[RunRecord]:
-    answered_for = set(dead.facts.get("adopted") or ())
-    for run in store.runs(RunQuery(status="running", limit=None)):
-        if run.writer == dead.writer or run.run_id in answered_for:
-            yield run
+def _answered_for(dead: Dead, writers: Mapping[str, str | None]) -> list[str]:
+    """Return the open runs of *dead*: its own, and those that it adopted from one who has no claim any more."""
+    own = [run_id for run_id, writer in writers.items() if writer == dead.writer]
+    # One who has a claim answers for it: alive as ever, or dead and judged like this one.
+    strays = [run_id for run_id in dead.adopted if writers.get(run_id) not in dead.others.claimed]
+    return own + [run_id for run_id in strays if run_id in writers]
 
 
 def _verdict(run: RunRecord, dead: Dead, store: RunStore) -> RunRecord:
