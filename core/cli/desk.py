@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from attrs import define, evolve, field
+from attrs import define, field
 
 from ...plugins.secret import masked
 from .faults import Exit, Fault, warn
@@ -75,8 +75,9 @@ class Desk:
         if self.config_path is not None and not self.config_path.is_file():
             cure = "telemetry config init writes a file to start from"
             raise Fault("there is no such file", where=str(self.config_path), cure=cure, code=Exit.BAD_CONFIG)
-        config = TelemetryConfig.load(self.config_path)
-        return config if self.base_dir is None else _placed(config, self.base_dir)
+        if self.base_dir is None:
+            return TelemetryConfig.load(self.config_path)
+        return TelemetryConfig.load_within(_existing(self.base_dir), "--base-dir", self.config_path)
 
     def tell_faults(self, faults: Iterable[str], whose: str = "the sinks have", cure: str = _CHECK) -> None:
         """Warn of the *faults* that were not told yet: how many, and the first of them."""
@@ -251,16 +252,12 @@ def _ambiguous(part: str, ids: list[str]) -> Fault:
     return Fault(f"{count} runs have an id like {part!r}", where=told, cure=_MORE, code=Exit.NOT_FOUND)
 
 
-def _placed(config: TelemetryConfig, base_dir: Path) -> TelemetryConfig:
-    """Return *config* moved to *base_dir*, also when it may only be read: agents need to write, we do not."""
+def _existing(base_dir: Path) -> Path:
     place = base_dir.expanduser().absolute()
     if not place.is_dir():
         cure = f"mkdir {shlex.quote(str(place))}, if it is to begin there"
         raise Fault(f"there is no directory {place}", where="--base-dir", cure=cure, code=Exit.NOT_FOUND)
-    places: dict[str, Any] = {"metrics_dir": place, "ndjson_dir": place / "raw"}
-    places["database_path"] = place / "db" / "telemetry.sqlite"
-    origins = {**config.origins, **dict.fromkeys(places, "--base-dir")}
-    return evolve(config, **places, origins=origins)
+    return place
 
 
 pass_desk = click.make_pass_decorator(Desk)

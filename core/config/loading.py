@@ -57,11 +57,14 @@ def arguments_layer(arguments: Mapping[str, Any]) -> Layer:
     return layer
 
 
-def settled(layers: Sequence[Layer]) -> dict[str, Any]:
+def settled(layers: Sequence[Layer], within: tuple[Path, str] | None = None) -> dict[str, Any]:
     """
     Return the arguments of `TelemetryConfig` that *layers* come to, the last one winning.
 
     A directory that cannot be written is left out, and the next best is taken.
+
+    Args:
+        within: the base directory of it all and its origin, whatever the layers say of places; it may be read only.
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -70,6 +73,9 @@ def settled(layers: Sequence[Layer]) -> dict[str, Any]:
         values |= layer.values
         origins = laid_over(origins, layer.origins)
         faults += layer.faults
+    if within is not None:
+        origins |= dict.fromkeys(("metrics_dir", *_BELOW_BASE), within[1])
+        return {**values, **completed({}, within[0]), "origins": origins, "faults": tuple(faults)}
     base, origins["metrics_dir"], refusals = choose_base(
         proposal for layer in reversed(layers) for proposal in layer.bases
     )

@@ -141,8 +141,21 @@ class TelemetryConfig:
         return cls._of(environment_layer(os.environ))
 
     @classmethod
-    def _of(cls, *layers: Layer) -> TelemetryConfig:
-        config = cls(**settled(layers))
+    def load_within(cls, base_dir: Path, origin: str, path: str | os.PathLike[str] | None = None) -> TelemetryConfig:
+        """
+        Return what `load()` does, with everything in *base_dir*, also where that may only be read.
+
+        Where else it should lie, and whether that could be written, has no part in it.
+
+        Raises:
+            ConfigError: there are faults, and strict mode is on.
+        """
+        layers = (file_layer(path, os.environ), environment_layer(os.environ))
+        return cls._of(*layers, within=(base_dir, origin))
+
+    @classmethod
+    def _of(cls, *layers: Layer, within: tuple[Path, str] | None = None) -> TelemetryConfig:
+        config = cls(**settled(layers, within))
         if config.strict and config.faults:
             raise ConfigError(told(config.faults), config.faults)
         return config

@@ -345,3 +345,25 @@ def test_a_broken_plugin_costs_its_commands_alone(real_bench, installed, monkeyp
 
     assert 2 == answer.code
     assert "there is no command 'no-such-command'" in answer.err
+
+
+@pytest.mark.parametrize("variable", ["TELEMETRY_BASE_DIR", "TELEMETRY_DB_PATH", "TELEMETRY_NDJSON_DIR"])
+def test_a_named_base_directory_makes_others_no_matter(configured, monkeypatch, tmp_path, variable):
+    """Nothing is told of a place that is not used; other faults are; everything lies in the one that was named."""
+    (tmp_path / "file").write_text("")
+    named = tmp_path / "named"
+    named.mkdir()
+    bench = configured(f'strict = 5\ndatabase_path = "{(tmp_path / "file" / "db" / "x.sqlite").as_posix()}"\n')
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "deep" / "place"))
+
+    answer = bench.run("--base-dir", str(named), "config", "path", "--json")
+    rows = json.loads(bench.run("--base-dir", str(named), "config", "show", "--json").out)
+
+    assert 1 == answer.err.count("warning:")
+    assert answer.err.startswith("warning: strict is 5 ")
+    places = {place["name"]: place["path"] for place in json.loads(answer.out)}
+    assert [str(named), str(named / "db" / "telemetry.sqlite"), str(named / "raw")] == [
+        places[name] for name in ("base", "database", "journal")
+    ]
+    origins = {row["setting"]: row["origin"] for row in rows}
+    assert ["--base-dir"] * 3 == [origins[name] for name in ("base_dir", "database_path", "ndjson_dir")]
