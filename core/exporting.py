@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from ..plugins.lines import encode_line
@@ -19,17 +20,18 @@ EVENT_COLUMNS = ("run_id", "event_type", "timestamp", "payload")
 Record = RunRecord | RunEvent
 
 
-def lines_of(records: Iterable[Record], form: str) -> Iterator[bytes]:
+def lines_of(records: Iterable[Record], form: str, kind: type[Record]) -> Iterator[bytes]:
     """
     Yield *records*, all of one kind or, as ndjson, of both, as the lines of a file.
 
     Args:
         form: a name in `FORMATS`.
+        kind: `RunRecord` or `RunEvent`; a heading has its columns, also where there are no records.
     """
-    return FORMATS[form](records)
+    return FORMATS[form](records, kind)
 
 
-def _ndjson(records: Iterable[Record]) -> Iterator[bytes]:
+def _ndjson(records: Iterable[Record], kind: type[Record]) -> Iterator[bytes]:
     return map(encode_line, records)  # the journal's own form, so that what is exported can be read like one
 
 
@@ -47,15 +49,13 @@ class RowWriter:
         writer.writerow(fields)
 
 
-def _csv(records: Iterable[Record]) -> Iterator[bytes]:
+def _csv(records: Iterable[Record], kind: type[Record]) -> Iterator[bytes]:
     buffer = io.StringIO(newline="")
     writer = RowWriter(buffer)
-    columns: tuple[str, ...] = ()
-    for record in records:
-        if not columns:
-            columns = RUN_COLUMNS if isinstance(record, RunRecord) else EVENT_COLUMNS
-            writer.write(columns)
-        writer.write([_field(getattr(record, name)) for name in columns])
+    columns = RUN_COLUMNS if kind is RunRecord else EVENT_COLUMNS
+    rows = ([_field(getattr(record, name)) for name in columns] for record in records)
+    for row in chain([columns], rows):
+        writer.write(row)
         yield buffer.getvalue().encode("utf-8", "backslashreplace")
         buffer.seek(0)
         buffer.truncate()
@@ -69,7 +69,7 @@ def _field(value: Any) -> str:
     return json.dumps(dict(value) if isinstance(value, Mapping) else value, ensure_ascii=False, default=str)
 
 
-FORMATS: Mapping[str, Callable[[Iterable[Record]], Iterator[bytes]]] = {"ndjson": _ndjson, "csv": _csv}
+FORMATS: Mapping[str, Callable[[Iterable[Record], type[Record]], Iterator[bytes]]] = {"ndjson": _ndjson, "csv": _csv}
 """How records can be written as lines."""
 
 PARQUET = "parquet"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import TelemetryClient
+from telemetry.core.exporting import EVENT_COLUMNS, RUN_COLUMNS
 from telemetry.plugins import decode_lines
 
 # Tells when the database is about to be asked: ^C before that is another story.
@@ -214,6 +215,16 @@ def test_export_as_csv(recorded, tmp_path: Path, what: str, columns: str):
         assert [0, 1, 2] == [json.loads(row["payload"])["number"] for row in rows]
 
 
+@pytest.mark.parametrize(("what", "columns"), [("runs", RUN_COLUMNS), ("events", EVENT_COLUMNS)])
+def test_export_of_nothing_as_csv_has_a_heading(recorded, tmp_path: Path, what: str, columns):
+    """As `runs --csv` has one, and Parquet its columns: who reads it need not know that nothing matched."""
+    out = tmp_path / "none.csv"
+
+    recorded.run("export", "--what", what, "--format", "csv", "--agent", "nobody", "--out", str(out))
+
+    assert f"{','.join(columns)}\n" == out.read_text("utf-8")
+
+
 def test_export_filters_and_goes_to_standard_output(command, recorded):
     """Without a file the lines come out, ready for a pipe."""
     done = command("export", "--job", "job 2")
@@ -227,7 +238,7 @@ def test_export_that_fails_leaves_no_file(recorded, tmp_path: Path, monkeypatch)
     out = tmp_path / "out.ndjson"
     out.write_text("old")
 
-    def failing(records, form):
+    def failing(records, form, kind):
         yield b"half"
         raise OSError(28, "No space left on device", str(out))
 

@@ -80,12 +80,13 @@ def _refuse_unless_possible(what: str, form: str, out: Path | None) -> None:
 
 
 def _write(records: Iterator[RunRecord | RunEvent], what: str, form: str, out: Path | None) -> int:
+    kind = RunRecord if what == "runs" else RunEvent
     if form != PARQUET or out is None:
-        return write_lines(out, lines_of(records, form))
+        return write_lines(out, lines_of(records, form, kind))
     from ...parquet import write_parquet
 
     with whole_file(out) as part:
-        return write_parquet(part, records, RunRecord if what == "runs" else RunEvent)
+        return write_parquet(part, records, kind)
 
 
 def _reader_of_events(desk: Desk, progress: Progress) -> EventsOf:
