@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ..plugins.merge import fold
 from ..plugins.records import RunRecord
 from ..plugins.store import RunQuery, RunStore
 from .liveness import Dead, dead_processes
@@ -71,7 +72,7 @@ def _answered_for(dead: Dead, writers: Mapping[str, str | None]) -> list[str]:
 def _verdict(run: RunRecord, dead: Dead, store: RunStore) -> RunRecord:
     cause = cause_of_death(dead.facts)
     pid = dead.facts.get("pid", "unknown")
-    return attrs.evolve(
+    ended = attrs.evolve(
         run,
         status="failed",
         verdict=True,
@@ -79,7 +80,11 @@ def _verdict(run: RunRecord, dead: Dead, store: RunStore) -> RunRecord:
         error_summary=run.error_summary or f"the process (pid {pid}) died in mid run: {cause}",
         end_time=_last_evidence(run, store),
         duration_ms=None,
+        # When the row was made is the store's own affair, in a form of its own; no other line tells it.
+        created_at=None,
+        updated_at=None,
     )
+    return fold(None, ended)  # as each store would: with the duration, if start and end are times
 
 
 def _last_evidence(run: RunRecord, store: RunStore) -> str:

@@ -191,6 +191,21 @@ def _rewrite_claim(base_dir: Path, **facts: str) -> None:
     claim.write_text(json.dumps({**json.loads(claim.read_text()), **facts}))
 
 
+def test_a_verdict_in_the_journal_is_like_any_end(tmp_path):
+    """It says nothing of when a store made its row, and tells the duration that stores show."""
+    process, run_id = _born(tmp_path, WAIT)
+    process.kill()
+    _buried(process)
+
+    run = _seen(tmp_path, run_id)
+
+    [journal] = (tmp_path / "raw").glob("events_*.ndjson")
+    [verdict] = [line for line in map(json.loads, journal.read_bytes().splitlines()) if line.get("verdict")]
+    assert [None, None] == [verdict[name] for name in ("created_at", "updated_at")]
+    assert (run.end_time, run.duration_ms) == (verdict["end_time"], verdict["duration_ms"])
+    assert run.duration_ms is not None
+
+
 def test_a_zombie_tells_its_signal(tmp_path):
     """While the parent has not reaped it, the kernel still knows how the process died."""
     process, run_id = _born(tmp_path, WAIT)
