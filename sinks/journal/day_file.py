@@ -6,14 +6,22 @@ import errno
 import os
 import threading
 
-from .disk import Disk, explained, is_same_file, open_private
+from .disk import Disk, explained, is_open_on, is_same_file, open_private
 
-__all__ = ["DayFile"]
+__all__ = ["DayFile", "Misplaced"]
+
+
+class Misplaced(OSError):
+    """The file was closed or deleted by somebody else: what is written to it would be nowhere, so nothing was."""
 
 
 class DayFile:
     """
     One file of the journal, open for appending; one thread at a time writes, any thread may sync.
+
+    Args:
+        needs_name: look before each write whether the file was deleted, as by a prune whose clock is right while ours
+            is not. That costs 1 us, which is much only where nothing is synced.
 
     Attributes:
         fault: why a sync failed. The system forgets what it could not write, so a second sync would lie:
@@ -21,12 +29,13 @@ class DayFile:
         mended: how many torn tails were ended with a newline.
     """
 
-    def __init__(self, path: str, disk: Disk) -> None:
+    def __init__(self, path: str, disk: Disk, *, needs_name: bool = False) -> None:
         self.path = path
         self.fault: OSError | None = None
         self.is_closed = False
         self.mended = 0
         self._disk = disk
+        self._needs_name = needs_name
         self._write = disk.write
         self._descriptor = open_private(path)
         self._known = os.fstat(self._descriptor)
@@ -44,10 +53,14 @@ class DayFile:
         Write *lines*, one or more, each with its newline; they survive the death of this process.
 
         Raises:
+            Misplaced: the descriptor is not that of this file any more, or the file was deleted.
             OSError: they are not in the file, or not whole; it names the path and the cure.
         """
         try:
             end = os.lseek(self._descriptor, 0, os.SEEK_END)
+            # Another file of just this length has hardly got the number: no need to look.
+            if (end != self._end or self._needs_name) and not self._is_found():
+                raise self._misplaced()
             is_torn = end != self._end and not self._is_whole(end)
             if is_torn:
                 lines = b"\n" + lines
@@ -61,8 +74,16 @@ class DayFile:
         except OSError as error:
             if error.filename is not None:
                 raise  # explained already, where a line that was cut is written anew
+            if not self._is_open():
+                raise self._misplaced() from error
             raise explained(error, "append to the journal", self.path) from error
         self.mended += is_torn
+
+    def _is_found(self) -> bool:
+        return is_open_on(self._descriptor, self._known, needs_name=True)
+
+    def _misplaced(self) -> Misplaced:
+        return Misplaced(errno.EBADF, "cannot append to the journal (its file was closed or deleted)", self.path)
 
     def _is_whole(self, end: int) -> bool:
         # The end is not where we left it: somebody else wrote, and may have died over it.
@@ -116,7 +137,7 @@ class DayFile:
                 self._syncing_thread = threading.get_ident()
                 self._is_behind = False  # before the sync: it may miss what is written while it runs
                 try:
-                    self._disk.sync(self._descriptor)
+                    self._disk.sync(self._own_descriptor())
                     if not self._is_listed:
                         self._list()
                 except OSError as error:
@@ -128,6 +149,14 @@ class DayFile:
         # Looked at afterwards: a signal handler's sync inside ours may have been the one that met the error.
         if self.fault is not None:
             raise explained(self.fault, "sync the journal", self.path) from self.fault
+
+    def _own_descriptor(self) -> int:
+        """Return the descriptor, a new one where the agent has closed it: what was written is to be synced yet."""
+        if not self._is_open():
+            if not is_same_file(self.path, self._known):
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            self._descriptor = open_private(self.path)
+        return self._descriptor
 
     def _list(self) -> None:
         self._disk.sync_directory(os.path.dirname(self.path))
@@ -144,8 +173,11 @@ class DayFile:
         return bool(self._syncing) and self._syncing_thread == threading.get_ident()
 
     def is_in_place(self) -> bool:
-        """Return whether the file is still the one at its path: not deleted, renamed or replaced."""
-        return is_same_file(self.path, self._known)
+        """Return whether the file is still open, and the one at its path: not deleted, renamed or replaced."""
+        return is_open_on(self._descriptor, self._known) and is_same_file(self.path, self._known)
+
+    def _is_open(self) -> bool:
+        return is_open_on(self._descriptor, self._known)
 
     def close(self) -> None:
         """Close the file once it is not being synced; what is to be safe is synced before."""
@@ -161,7 +193,7 @@ class DayFile:
 
     def _close_once(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
+        if is_open_on(descriptor, self._known):
             os.close(descriptor)
 
     def abandon(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import repeat
 
-from ..descriptor_lock import FREE, TAKE
+from ..descriptor_lock import FREE, TAKE, is_marked, mark
 from ..descriptor_lock import flock as _flock
 from .disk import is_same_file, open_private
 
@@ -54,6 +54,8 @@ class SideLock:
 
     def acquire(self) -> bool:
         """Return whether the lock is held now; never raises and never waits longer than agreed."""
+        if self._known is not None and not is_marked(self._descriptor):
+            self.renew()  # else we took, and then freed, a lock of the agent's: that on its pid file, say
         try:
             _flock(self._descriptor, TAKE)
         except BlockingIOError:
@@ -98,12 +100,14 @@ class SideLock:
 
     def renew(self) -> None:
         """Open the lock file where it is not open, or was deleted or replaced; never raises."""
-        if self._known is not None and is_same_file(self.path, self._known):
+        known = self._known
+        if known is not None and is_marked(self._descriptor) and is_same_file(self.path, known):
             return
         self.close()
         try:
             self._descriptor = open_private(self.path)
             self._known = os.fstat(self._descriptor)
+            mark(self._descriptor)
         except OSError as error:
             self.fault = error
 
@@ -114,5 +118,5 @@ class SideLock:
         In a child after fork this leaves the parent's lock alone, which an unlock would take from it.
         """
         descriptor, self._descriptor, self._known = self._descriptor, -1, None
-        if descriptor >= 0:
+        if is_marked(descriptor):
             os.close(descriptor)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...plugins.private import make_private_folder
 from ...plugins.worker import Worker
-from .day_file import DayFile
+from .day_file import DayFile, Misplaced
 from .disk import Disk, explained
 from .files import file_name, number_to_open
 from .group_commit import GroupCommit
@@ -112,7 +112,11 @@ class Journal:
                 # A signal handler's line inside another one goes without the lock or under that of the outer one.
                 is_locked = self._depth == 1 and self._lock.acquire()
                 try:
-                    file.append(lines)
+                    try:
+                        file.append(lines)
+                    except Misplaced:
+                        file = self._looked_after(now)
+                        file.append(lines)
                 finally:
                     if is_locked:
                         self._lock.release()
@@ -163,7 +167,8 @@ class Journal:
             # Not for ever: on a disk that fails for good each line would make a file.
             number = min(number + 1, _MOST_FILES)
         self._counts["files_opened"] += 1
-        return DayFile(os.path.join(self.directory, file_name(text, number)), self._disk)
+        path = os.path.join(self.directory, file_name(text, number))
+        return DayFile(path, self._disk, needs_name=self._fsync == "always")
 
     def _retire(self, file: DayFile | None) -> None:
         if file is None:
