@@ -134,18 +134,19 @@ class TelemetryClient(StoredRuns):
         self._bus.publish(RunEvent(run_id, event_type, timestamp, value, writer, seq, coerced, payload_bytes=text))
 
     @border(otherwise=nothing)
-    def set_metrics(self, run_id: str | None = None, /, **metrics: Any) -> None:
+    def set_metrics(self, run_id: str | None = None, table: Mapping[str, Any] | None = None, /, **metrics: Any) -> None:
         """
         Set metrics of a run, and known fields of its record (`items_*`, `*_summary`, `product`, `git_*`, ...).
 
-        What is set is in the journal when this returns. `metrics_json`, text or mapping, is merged into the metrics.
+        By keyword, or as a *table*, or both. What is set is in the journal when this returns. `metrics_json`, text or
+        mapping, is merged into the metrics.
         """
         # By position, so that a metric may have any name; by its own name only where there is no other.
         run_id = self._intake.text("run_id", metrics.pop("run_id", None) if run_id is None else run_id)
-        settings = self._intake.metrics(metrics)
+        settings = self._intake.metrics(self._intake.together(table, metrics))
         live = self._runs.get(run_id)
         if live is None:
-            self._warn_of_stranger(run_id, "metrics", ", ".join(metrics))
+            self._warn_of_stranger(run_id, "metrics", ", ".join((*settings.fields, *settings.metrics)))
         else:
             live.take(settings)
         given = (settings.metrics, settings.fields, *self._bus.stamp(), settings.coerced, settings.attributes)
@@ -187,6 +188,7 @@ class TelemetryClient(StoredRuns):
         if self._runs.get(run_id) is not None:
             self.end_run(run_id, **ending)
 
+    @border(otherwise=lambda self, *args, **kwargs: Tracking(self, None, None, "cli", {}))
     def track_run(
         self, /, agent_name: str, job_type: str | None = None, trigger_type: str = "cli", **fields: Any
     ) -> Tracking:

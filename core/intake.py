@@ -12,13 +12,11 @@ from attrs import define, field
 
 from ..plugins.checks import as_mapping, parsed
 from ..plugins.complaints import Complaints
-from ..plugins.errors import InputError
 from ..plugins.ids import parse_time
 from ..plugins.mend import Complaint, mend_field, mended_run
 from ..plugins.records import SETTABLE_FIELDS, STATUSES, RunRecord
 from .plain import plain_run, plain_settings
-from .secret_texts import without_secrets
-from .shield import attempt
+from .shield import attempt, warn
 from .snapshot import snapshot, snapshot_mapping
 
 __all__ = ["Intake", "Settings"]
@@ -99,8 +97,19 @@ class Intake:
         """Sort what `set_metrics()` was given: known fields of the record apart, everything else is a metric."""
         settings = Settings()
         self._sort(values, settings, SETTABLE_FIELDS.keys(), others=settings.metrics)
-        self._look_for_near_misses(name for name in values if name not in SETTABLE_FIELDS)
+        self._look_for_near_misses(name for name in values if type(name) is str and name not in SETTABLE_FIELDS)
         return settings
+
+    def together(self, table: Any, more: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what `set_metrics()` was given as a table and by keyword as one table, in which the keyword wins."""
+        if table is None:
+            return more
+        pairs, failure = attempt(_pairs_of, table)
+        if failure is not None:
+            plain = snapshot(table).value
+            pairs = as_mapping(plain)
+            self.warn(Complaint("metrics", plain, f"it is no table of metrics, and kept as {', '.join(pairs)}"))
+        return {**pairs, **more}
 
     def ending(self, values: Mapping[str, Any]) -> Settings:
         """Sort what `end_run()` was given: known fields apart, `metrics` merged, unknown keys are attributes."""
@@ -157,12 +166,12 @@ class Intake:
         Raises:
             InputError: in strict mode, instead of logging.
         """
-        for complaint in complaints:
-            text = without_secrets(str(complaint))
-            if self.is_strict:
-                raise InputError(f"{text}. (TELEMETRY_STRICT is on)")
-            # A log handler of the agent's may raise; the record must not be lost for that.
-            attempt(self._complaints.say, f"{complaint.field}:{complaint.done}", "%s", text)
+        warn(self._complaints, complaints, is_strict=self.is_strict)
+
+
+def _pairs_of(table: Any) -> dict[Any, Any]:
+    # Not dict(): it takes some lists and texts for pairs.
+    return {name: table[name] for name in table.keys()}  # noqa: SIM118
 
 
 def _with_tables(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from ..plugins.complaints import Complaints
 from ..plugins.errors import InputError
 from ..plugins.ids import generate_run_id
+from ..plugins.mend import Complaint
 from ..plugins.shelter import attempt
 from ..plugins.signals import is_agents_own
+from .misfits import refitted
 from .secret_texts import without_secrets
 
-__all__ = ["Guard", "any_run_id", "attempt", "border", "nothing", "text_of"]
+__all__ = ["Guard", "any_run_id", "attempt", "border", "nothing", "text_of", "warn"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -82,7 +84,8 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
     """
     Make a public method safe for the agent: what goes wrong inside is logged, and *otherwise* gives the result.
 
-    In strict mode everything passes, and what a signal handler of the agent raises does always.
+    A call whose arguments do not fit is made to fit, and warned of. In strict mode everything passes, and what a signal
+    handler of the agent raises does always.
 
     Args:
         otherwise: called with the method's own arguments.
@@ -94,7 +97,14 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
             try:
                 return method(*args, **kwargs)
             except Exception as error:
-                if getattr(args[0], "is_strict", False) or is_agents_own(error):
+                if is_agents_own(error):
+                    raise
+                is_strict = getattr(args[0], "is_strict", False)
+                call = refitted(method, args, kwargs) if isinstance(error, TypeError) else None
+                if call is not None:
+                    warn(_complaints, call[2], is_strict=is_strict)
+                    return shielded(*call[0], **call[1])
+                if is_strict:
                     raise
                 attempt(_complain, method.__name__, error)
                 return otherwise(*args, **kwargs)  # type: ignore[no-any-return]
@@ -102,6 +112,22 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
         return shielded
 
     return decorate
+
+
+def warn(log: Complaints, complaints: Iterable[Complaint], *, is_strict: bool) -> None:
+    """
+    Log each complaint, at most once a minute a field; secrets in it are hidden.
+
+    Raises:
+        InputError: in strict mode, instead of logging.
+    """
+    for complaint in complaints:
+        shown, failure = attempt(str, complaint)
+        text = f"{complaint.field} cannot be shown; {complaint.done}" if failure else without_secrets(shown)
+        if is_strict:
+            raise InputError(f"{text}. (TELEMETRY_STRICT is on)")
+        # A log handler of the agent's may raise; the record must not be lost for that.
+        attempt(log.say, f"{complaint.field}:{complaint.done}", "%s", text)
 
 
 def nothing(*args: Any, **kwargs: Any) -> None:

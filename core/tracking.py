@@ -6,8 +6,8 @@ import functools
 import inspect
 import os
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +16,7 @@ from attrs import define, field
 
 from ..plugins import clock
 from .generators import around_async_generator, around_generator
-from .shield import attempt
+from .shield import attempt, border, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -58,24 +58,34 @@ class RunContext:
     _outside: RunContext | None = field(default=None, repr=False)
     _is_left: bool = field(default=False, repr=False)
 
+    @property
+    def is_strict(self) -> bool:
+        """Whether a slip raises a `TelemetryError` in place of a warning (`TELEMETRY_STRICT=1`)."""
+        return bool(getattr(self._client, "is_strict", False))
+
+    @border(otherwise=nothing)
     def log_event(self, event_type: str, payload: Any = None) -> None:
         """Record that something happened; *payload* is any object."""
         self._client.log_event(self.run_id, event_type, payload)
 
-    def set_metrics(self, /, **metrics: Any) -> None:
-        """Set metrics, and known fields of the record."""
-        self._client.set_metrics(self.run_id, **metrics)
+    @border(otherwise=nothing)
+    def set_metrics(self, table: Mapping[str, Any] | None = None, /, **metrics: Any) -> None:
+        """Set metrics, and known fields of the record: by keyword, or as a *table*, or both."""
+        self._client.set_metrics(self.run_id, table, **metrics)
 
+    @border(otherwise=nothing)
     def increment(self, name: str, by: float = 1) -> None:
         """Add *by* to a metric or to one of the `items_*` counts."""
         self._client.increment(self.run_id, name, by)
 
+    @border(otherwise=lambda self, *args, **kwargs: self._client.track_run(self.agent_name))
     def child(self, /, job_type: str | None = None, *, agent_name: str | None = None, **fields: Any) -> Tracking:
         """Return a tracked run that is part of this one; of the same agent unless another is named."""
         fields.setdefault("parent_run_id", self.run_id)
         tracking: Tracking = self._client.track_run(agent_name or self.agent_name or "unknown", job_type, **fields)
         return tracking
 
+    @border(otherwise=nothing)
     def log_llm_call(
         self,
         /,
@@ -111,6 +121,7 @@ class RunContext:
             outside = outside._outside
         _current.set(outside)
 
+    @border(otherwise=lambda *args, **kwargs: nullcontext())
     @contextmanager
     def tool(self, /, name: str, **details: Any) -> Iterator[None]:
         """Record the use of a tool as two events, `tool_started` and `tool_ended` with duration and outcome."""

@@ -24,6 +24,13 @@ with client.track_run("crawler", "nightly") as run:
     assert_type(run.run_id, str)
     run.log_event("page")
     run.set_metrics(items_succeeded=1)
+    run.set_metrics({"loss": 0.5}, epoch=1)
+    with run.tool("search", query="weather"), run.child("part") as part:
+        assert_type(part, RunContext)
+    # Made to fit when it runs; a checker names the slip before.
+    run.log_event("page", url="https://example.org")  # type: ignore[call-arg]
+    run.log_event()  # type: ignore[call-arg]
+    run.set_metrics(5)  # type: ignore[arg-type]
 
 assert_type(TelemetryConfig.from_env(), TelemetryConfig)
 assert_type(generate_run_id("crawler"), str)
