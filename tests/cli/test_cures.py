@@ -144,7 +144,7 @@ def test_option_that_no_command_has_stays_unknown(real_bench):
     answers = [real_bench.run(*words.split()) for words in ("--colour never runs", "runs --colour never")]
 
     assert [2, 2] == [answer.code for answer in answers]
-    assert all("No such option '--colour'" in answer.err for answer in answers)
+    assert all("No such option" in answer.err and "--colour" in answer.err for answer in answers)
 
 
 @pytest.mark.parametrize(
