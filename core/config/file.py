@@ -16,10 +16,12 @@ from .lines import line_of
 from .places import absolute, user_directory
 from .settings import CONFIG_VARIABLE
 
-__all__ = ["Broken", "ConfigFile", "find_file", "read_file"]
+__all__ = ["PROJECT_FILE", "PROJECT_TABLE", "Broken", "ConfigFile", "find_file", "read_file"]
 
 FILE_NAME = "telemetry.toml"
-_PROJECT_FILE = "pyproject.toml"
+PROJECT_FILE = "pyproject.toml"
+PROJECT_TABLE = ("tool", "telemetry")
+"""Where in it ours stands."""
 _REPOSITORY_MARKS = (".git", ".hg")
 _MENTIONS_US = re.compile(rb"tool\s*\.\s*[\"']?telemetry|^\s*\[\s*tool\s*\]", re.MULTILINE)
 _LARGEST_BYTES = 1_000_000
@@ -63,7 +65,7 @@ def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -
         if os.path.isfile(candidate) and _concerns_us(candidate):
             _refuse_planted(candidate)
             found = read_file(candidate)
-            if found.path.name != _PROJECT_FILE or found.table:
+            if found.path.name != PROJECT_FILE or found.table:
                 return found
     return None
 
@@ -77,19 +79,19 @@ def read_file(path: Path) -> ConfigFile:
     """
     text = _text_of(path)
     table = _table_of(path, text)
-    if path.name != _PROJECT_FILE:
+    if path.name != PROJECT_FILE:
         return ConfigFile(path, text, table)
     tool = table.get("tool")
     ours = tool.get("telemetry", {}) if isinstance(tool, dict) else {}
     if not isinstance(ours, dict):
         raise Broken(f"{path} has a tool.telemetry that is no table")
-    return ConfigFile(path, text, ours, ("tool", "telemetry"))
+    return ConfigFile(path, text, ours, PROJECT_TABLE)
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     for folder in _project_folders():
         yield folder / FILE_NAME
-        yield folder / _PROJECT_FILE
+        yield folder / PROJECT_FILE
     user = user_directory("config", environ)
     if user is not None:
         yield user / FILE_NAME
@@ -111,7 +113,7 @@ def _project_folders() -> list[Path]:
 def _concerns_us(path: Path) -> bool:
     # Most pyproject.toml do not mention us, and parsing them would cost every agent in a repository 5 ms.
     try:
-        return path.name != _PROJECT_FILE or _MENTIONS_US.search(path.read_bytes()) is not None
+        return path.name != PROJECT_FILE or _MENTIONS_US.search(path.read_bytes()) is not None
     except OSError:
         return False  # it is not known to be ours
 

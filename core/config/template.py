@@ -35,9 +35,17 @@ _TABLES = """\
 """
 
 
-def example_file() -> str:
-    """Return the text of a `telemetry.toml`; as it stands it changes nothing."""
+def example_file(inside: str = "") -> str:
+    """
+    Return the text of a `telemetry.toml`; as it stands it changes nothing.
+
+    Args:
+        inside: the table of a larger file that it all is to stand in, as `tool.telemetry`.
+    """
     settings = [("base_dir", '"~/.telemetry"', BASE_DIR_MEANING)]
     settings += [(setting.name, setting.example, setting.meaning) for setting in SETTINGS.values()]
     lines = [f"# {meaning}\n# {name} = {example}\n" for name, example, meaning in settings]
-    return "\n".join((_HEAD, *lines, _TABLES))
+    if not inside:
+        return "\n".join((_HEAD, *lines, _TABLES))
+    # The heading is none to take away: without it the settings would be the file's own, and count for nothing.
+    return "\n".join((_HEAD, f"[{inside}]", *lines, _TABLES.replace("# [", f"# [{inside}.")))

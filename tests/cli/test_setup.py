@@ -153,6 +153,22 @@ def test_init_begins_a_file_that_changes_nothing(real_bench, tmp_path: Path):
     assert "other.toml" in again.err
 
 
+def test_init_in_a_project_file_writes_below_our_table(real_bench, tmp_path: Path):
+    """A setting that is uncommented there counts; a project file that is there is left as it is."""
+    path = tmp_path / "pyproject.toml"
+
+    first = real_bench.run("config", "init", "pyproject.toml")
+    path.write_text(path.read_text().replace('# agent_owner = "platform team"', 'agent_owner = "platform team"'))
+    rows = {row["setting"]: row["value"] for row in json.loads(real_bench.run("config", "show", "--json").out)}
+    text = path.read_text()
+    again = real_bench.run("config", "init", "pyproject.toml")
+
+    assert (0, "platform team") == (first.code, rows["agent_owner"])
+    assert "Every line of it but for [tool.telemetry] is commented out" in first.err
+    assert (1, text) == (again.code, path.read_text())
+    assert "try:   write below [tool.telemetry] in it, or name another" in again.err
+
+
 def test_init_for_the_user_and_at_a_place(real_bench, tmp_path: Path, isolated_environment: Path):
     """--user writes where every folder finds it; a path is taken as it is."""
     for_user = real_bench.run("config", "init", "--user")

@@ -10,6 +10,7 @@ import pytest
 from telemetry import TelemetryConfig
 from telemetry.core.config import Redaction
 from telemetry.core.config.document import KEYS
+from telemetry.core.config.file import read_file
 from telemetry.core.config.places import _USUAL
 from telemetry.core.config.settings import BASE_DIR_MEANING, BASE_DIR_VARIABLES, SETTINGS
 from telemetry.core.config.template import example_file
@@ -102,22 +103,26 @@ def test_faults_of_the_reference_are_those_of_the_code(write, monkeypatch):
     assert sorted(shown.strip().splitlines()) == sorted(faults.splitlines())
 
 
-def test_example_file_changes_nothing(write):
+_FILES = pytest.mark.parametrize(("name", "inside"), [("telemetry.toml", ""), ("pyproject.toml", "tool.telemetry")])
+
+
+@_FILES
+def test_example_file_changes_nothing(write, name, inside):
     """As it is written it has the effect of no file."""
-    write(example_file())
+    write(example_file(inside), name)
 
     assert TelemetryConfig() == TelemetryConfig.load()
 
 
-def test_example_file_shows_every_setting(write, monkeypatch):
+@_FILES
+def test_example_file_shows_every_setting(write, monkeypatch, name, inside):
     """With the comments taken away it is valid, and has every key that a file may have."""
     monkeypatch.setenv("HQ_TOKEN", "t0ken")
-    lines = (re.sub(r"^# (?=[\[a-z_.]+( =|\]))|^# (?=\[)", "", line) for line in example_file().splitlines())
-    text = "\n".join(lines)
-    write(text)
+    lines = (re.sub(r"^# (?=[\[a-z_.]+( =|\]))|^# (?=\[)", "", line) for line in example_file(inside).splitlines())
+    path = write("\n".join(lines), name)
 
     config = TelemetryConfig.load()
 
-    assert sorted(KEYS) == sorted(tomllib.loads(text))
+    assert sorted(KEYS) == sorted(read_file(path).table)
     assert () == config.faults
     assert ["raw", "db"] == [spec.name for spec in config.sinks]  # its test_mode is mock

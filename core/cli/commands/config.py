@@ -136,22 +136,25 @@ def _config_file(desk: Desk) -> Path | None:
 @pass_desk
 def init(desk: Desk, /, path: Path | None, is_for_user: bool) -> None:
     """Write a file to start from, never over one that is there. All in it is explained and commented out."""
+    from ...config.file import PROJECT_FILE, PROJECT_TABLE
     from ...config.template import example_file
 
     place = _new_place(path, is_for_user)
+    inside = ".".join(PROJECT_TABLE) if place.name == PROJECT_FILE else ""
     make_private_folder(place.parent)
     try:
         # Only for us: a token may come to stand in it.
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        cure = f"edit it, or name another: telemetry config init {place.with_name('other.toml')}"
+        where = f"write below [{inside}] in it" if inside else "edit it"
+        cure = f"{where}, or name another: telemetry config init {place.with_name('other.toml')}"
         raise Fault("there is such a file already, and it is left as it is", where=str(place), cure=cure) from error
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(example_file())
+        file.write(example_file(inside))
     desk.screen.say(str(place))
-    desk.screen.tell(
-        desk.screen.style("Every line of it is commented out; `telemetry config check` finds mistakes.", "dim")
-    )
+    but = f" but for [{inside}]" if inside else ""
+    told = f"Every line of it{but} is commented out; `telemetry config check` finds mistakes."
+    desk.screen.tell(desk.screen.style(told, "dim"))
 
 
 def _new_place(path: Path | None, is_for_user: bool) -> Path:
