@@ -70,14 +70,14 @@ class Desk:
 
     def load_config(self) -> TelemetryConfig:
         """Return the configuration, its faults not told."""
-        from ..config import TelemetryConfig
+        from ..config import TelemetryConfig, load_within
 
         if self.config_path is not None and not self.config_path.is_file():
             cure = "telemetry config init writes a file to start from"
             raise Fault("there is no such file", where=str(self.config_path), cure=cure, code=Exit.BAD_CONFIG)
         if self.base_dir is None:
             return TelemetryConfig.load(self.config_path)
-        return TelemetryConfig.load_within(_existing(self.base_dir), "--base-dir", self.config_path)
+        return load_within(_existing(self.base_dir), "--base-dir", self.config_path)
 
     def tell_faults(self, faults: Iterable[str], whose: str = "the sinks have", cure: str = _CHECK) -> None:
         """Warn of the *faults* that were not told yet: how many, and the first of them."""

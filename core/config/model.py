@@ -27,7 +27,7 @@ from .places import choose_base, is_usable
 from .settings import DEFAULT_ORIGIN, SETTINGS, Redaction
 from .sinks import SinkSpec, effective_sinks
 
-__all__ = ["TelemetryConfig"]
+__all__ = ["TelemetryConfig", "load_within"]
 
 
 # Each converter only tells type checkers what may be passed; __attrs_post_init__ reads all at once, so that
@@ -141,24 +141,8 @@ class TelemetryConfig:
         return cls._of(environment_layer(os.environ))
 
     @classmethod
-    def load_within(cls, base_dir: Path, origin: str, path: str | os.PathLike[str] | None = None) -> TelemetryConfig:
-        """
-        Return what `load()` does, with everything in *base_dir*, also where that may only be read.
-
-        Where else it should lie, and whether that could be written, has no part in it.
-
-        Raises:
-            ConfigError: there are faults, and strict mode is on.
-        """
-        layers = (file_layer(path, os.environ), environment_layer(os.environ))
-        return cls._of(*layers, within=(base_dir, origin))
-
-    @classmethod
-    def _of(cls, *layers: Layer, within: tuple[Path, str] | None = None) -> TelemetryConfig:
-        config = cls(**settled(layers, within))
-        if config.strict and config.faults:
-            raise ConfigError(told(config.faults), config.faults)
-        return config
+    def _of(cls, *layers: Layer) -> TelemetryConfig:
+        return _checked(cls(**settled(layers)))
 
     def changed(self, **arguments: Any) -> TelemetryConfig:
         """
@@ -230,9 +214,28 @@ class TelemetryConfig:
         return self.test_mode == "live"
 
 
+def _checked(config: TelemetryConfig) -> TelemetryConfig:
+    if config.strict and config.faults:
+        raise ConfigError(told(config.faults), config.faults)
+    return config
+
+
 def _base(layer: Layer) -> tuple[Path, list[str]]:
     # A base directory that was passed is kept even if it cannot be written: validate() tells.
     if layer.bases and layer.bases[0][1] == ARGUMENT_ORIGIN:
         return layer.bases[0][0], []
     base, _, refusals = choose_base(layer.bases)
     return base, refusals
+
+
+def load_within(base_dir: Path, origin: str, path: str | os.PathLike[str] | None = None) -> TelemetryConfig:
+    """
+    Return what `TelemetryConfig.load()` does, with everything in *base_dir*, also where that may only be read.
+
+    Where else it should lie, and whether that could be written, has no part in it.
+
+    Raises:
+        ConfigError: there are faults, and strict mode is on.
+    """
+    layers = (file_layer(path, os.environ), environment_layer(os.environ))
+    return _checked(TelemetryConfig(**settled(layers, (base_dir, origin))))
