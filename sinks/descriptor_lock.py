@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["FREE", "TAKE", "flock", "free", "is_marked", "is_taken", "mark"]
+__all__ = ["FREE", "TAKE", "close_marked", "flock", "free", "is_marked", "is_taken", "mark"]
 
 _MARK = 1_234_567_891  # no file system is too small for it, and no file that has a use is read or written just there
 
@@ -61,3 +61,9 @@ def is_marked(descriptor: int) -> bool:
         return os.lseek(descriptor, 0, os.SEEK_CUR) == (_MARK if _MARKS else 0)
     except OSError:
         return False
+
+
+def close_marked(descriptor: int) -> None:
+    """Close *descriptor* if it is still the one that was marked."""
+    if is_marked(descriptor):
+        os.close(descriptor)

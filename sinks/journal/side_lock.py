@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import repeat
 
-from ..descriptor_lock import FREE, TAKE, is_marked, mark
+from ..descriptor_lock import FREE, TAKE, close_marked, is_marked, mark
 from ..descriptor_lock import flock as _flock
 from .disk import is_same_file, open_private
 
@@ -118,5 +118,4 @@ class SideLock:
         In a child after fork this leaves the parent's lock alone, which an unlock would take from it.
         """
         descriptor, self._descriptor, self._known = self._descriptor, -1, None
-        if is_marked(descriptor):
-            os.close(descriptor)
+        close_marked(descriptor)

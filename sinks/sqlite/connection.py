@@ -26,7 +26,7 @@ _LOOK_EVERY_S = 1.0
 _CHECKPOINT_BUSY_MS = 10
 _FORK_WAIT_S = 1.0
 _FORK_POLL_S = 0.001
-_inherited: list[Opened] = []
+_given_up: list[Opened] = []
 
 
 class Database:
@@ -58,7 +58,7 @@ class Database:
         self._opened: Opened | None = None
         self._identity: tuple[int, int] | None = None
         self._looked_at = 0.0
-        self._is_inherited = False
+        self._lost_by = ""
         self._is_parked = False
         self._turns = Turns()
         forks.watch(self)
@@ -120,8 +120,10 @@ class Database:
 
     def opened(self, wait_s: float) -> Opened:
         """Return the open connection; the file is looked for again at most once a second. It must be taken."""
-        if self._is_inherited:
-            raise StoreError(f"{self.path} was in use while this process was forked off; the journal keeps its records")
+        if self._opened is not None and self._lock.is_lost:
+            self.drop()
+        if self._lost_by:
+            raise StoreError(f"{self.path} was in use while {self._lost_by}; the journal keeps its records")
         now = time.monotonic()
         if self._opened is not None and now - self._looked_at >= _LOOK_EVERY_S:
             self._looked_at = now
@@ -145,7 +147,11 @@ class Database:
         """Close the connection, and open it anew with the next use; it must be taken."""
         opened, self._opened = self._opened, None
         self.wal.close()
-        if opened is not None:
+        if opened is not None and self._lock.is_lost:
+            # SQLite's descriptors are lost with it: what it wrote or closed by them would be files of the agent's.
+            _given_up.append(opened)
+            self._lost_by = "this process closed all its files"
+        elif opened is not None:
             opened.connection.close()
         self._lock.close()
 
@@ -232,8 +238,8 @@ class Database:
         self._lock.abandon()
         self.wal.close()
         if self._opened is not None:
-            _inherited.append(self._opened)  # closing it would undo locks in books that are not ours
-            self._opened, self._is_inherited = None, True
+            _given_up.append(self._opened)  # closing it would undo locks in books that are not ours
+            self._opened, self._lost_by = None, "this process was forked off"
 
     def close(self, wait_s: float = 0.1) -> None:
         """Close the connection and the lock; the next use opens them anew."""

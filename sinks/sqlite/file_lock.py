@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 import weakref
 from pathlib import Path
 
-from ..descriptor_lock import free, is_taken
+from ..descriptor_lock import close_marked, free, is_marked, is_taken, mark
 
 __all__ = ["FileLock"]
 
@@ -34,8 +35,10 @@ class FileLock:
         Take the lock; return False when somebody else held it for *wait_s* seconds.
 
         Raises:
-            OSError: the lock file cannot be opened.
+            OSError: the lock file cannot be opened, or the agent has closed it under us.
         """
+        if self.is_lost:
+            raise OSError(errno.EBADF, "this process has closed it", str(self.path))
         descriptor = self._open() if self._descriptor is None else self._descriptor
         self._may_be_held = True  # noted before: a KeyboardInterrupt may come between the lock and a note of it
         if is_taken(descriptor):
@@ -43,10 +46,16 @@ class FileLock:
         self._may_be_held = self._wait(descriptor, time.monotonic() + wait_s)
         return self._may_be_held
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the agent has closed the file, as by `os.closerange()`; then also whatever else was open before."""
+        return self._descriptor is not None and not is_marked(self._descriptor)
+
     def _open(self) -> int:
         descriptor = self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         # A descriptor is a plain number: nobody would close it when a client is dropped without being closed.
-        self._closing = weakref.finalize(self, os.close, descriptor)
+        mark(descriptor)
+        self._closing = weakref.finalize(self, close_marked, descriptor)
         self._closing.atexit = False
         return descriptor
 
@@ -63,7 +72,8 @@ class FileLock:
     def release(self) -> None:
         """Let the next one in."""
         if self._descriptor is not None and self._may_be_held:
-            free(self._descriptor)
+            if not self.is_lost:
+                free(self._descriptor)
             self._may_be_held = False
 
     def close(self) -> None:

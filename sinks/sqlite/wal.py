@@ -26,7 +26,8 @@ class Wal:
     def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor: int | None = None
-        self._closing: weakref.finalize[[int], Wal] | None = None
+        self._closing: weakref.finalize[[int, os.stat_result], Wal] | None = None
+        self._known: tuple[int, os.stat_result] | None = None
         self._spot: tuple[int, int] | None = None
         self._old_salts = b""
 
@@ -56,6 +57,8 @@ class Wal:
         Only for whoever has the connection, which must be open: while it is, nobody else deletes the file.
         """
         try:
+            if self._known is not None and not _is_open_on(*self._known):
+                self.close()
             spot = self._spot or self._find(size_bytes)
             if spot is None:
                 return False
@@ -73,8 +76,9 @@ class Wal:
         """Return where to read the salts of the frame that fills so many bytes; None as long as nothing is written."""
         if self._descriptor is None:
             self._descriptor = os.open(self.path, _READ)
+            self._known = self._descriptor, os.fstat(self._descriptor)
             # A descriptor is a plain number: nobody would close it when a client is dropped without being closed.
-            self._closing = weakref.finalize(self, os.close, self._descriptor)
+            self._closing = weakref.finalize(self, _close_own, *self._known)
             self._closing.atexit = False
         frame_bytes = _frame_bytes(_read(self._descriptor, 0, _HEAD_BYTES))
         if frame_bytes is None:
@@ -85,9 +89,22 @@ class Wal:
 
     def close(self) -> None:
         """Let go of the descriptor; to be called before the connection is closed, which may delete the file."""
-        self._descriptor, self._spot, self._old_salts = None, None, b""
+        self._descriptor, self._known, self._spot, self._old_salts = None, None, None, b""
         if self._closing is not None:
             self._closing()
+
+
+def _is_open_on(descriptor: int, known: os.stat_result) -> bool:
+    # The agent may have closed it, by os.closerange(): what has the number now is its own, and so is the place in it.
+    try:
+        return os.path.samestat(os.fstat(descriptor), known)
+    except OSError:
+        return False
+
+
+def _close_own(descriptor: int, known: os.stat_result) -> None:
+    if _is_open_on(descriptor, known):
+        os.close(descriptor)
 
 
 def _used_bytes(descriptor: int) -> int:

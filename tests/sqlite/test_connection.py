@@ -259,6 +259,51 @@ def age(database: Database) -> None:
     database._looked_at -= 1.1
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="finds the descriptors there")
+@pytest.mark.parametrize("act", ["write", "read", "close", "fork"])
+def test_numbers_that_are_the_agents_now_are_left_alone(
+    path: Path, a_run: Callable[..., RunRecord], tmp_path: Path, act: str
+) -> None:
+    """After `os.closerange()`, as daemons call it, the agent's files have them: none is written to, moved or closed."""
+    database = Database(path)
+    put(database, a_run(run_id="first"))
+    database.is_wal_full()
+    database.is_wal_full()  # keeps a descriptor once there is a frame
+    numbers = [number for number in range(3, 256) if _is_in(path.parent, number)]
+    mine = os.open(tmp_path / "mine", os.O_RDWR | os.O_CREAT)
+    os.write(mine, b"my own line\n")
+    for number in numbers:
+        os.dup2(mine, number)
+
+    if act == "fork":
+        database.park()
+        database.unpark()
+    elif act == "close":
+        database.close()
+    elif act == "write":
+        with pytest.raises(StoreError, match="closed all its files; the journal keeps"):
+            put(database, a_run(run_id="second"))
+    else:
+        with pytest.raises(StoreError), database.reading():
+            pass
+    del database
+    gc.collect()
+
+    assert 4 <= len(numbers)
+    assert b"my own line\n" == (tmp_path / "mine").read_bytes()
+    assert len(b"my own line\n") == os.lseek(mine, 0, os.SEEK_CUR)
+    assert [True] * len(numbers) == [os.path.sameopenfile(mine, number) for number in numbers]
+    for number in (mine, *numbers):
+        os.close(number)
+
+
+def _is_in(folder: Path, number: int) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{number}").startswith(f"{folder}/")
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_file_that_is_deleted_is_made_anew(
     filled: Database, a_run: Callable[..., RunRecord], rows: Callable[..., list[Any]], what: str
