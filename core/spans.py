@@ -28,7 +28,7 @@ def read_span(text: str) -> timedelta:
     """
     compact = text.replace(" ", "").lower()
     if not _SPAN.fullmatch(compact):
-        raise ValueError(f"{text!r} is no length of time; write 90s, 15m, 2h, 2d, 1w or 1h30m")
+        raise ValueError(f"{text!r} is no length of time; write a number and s, m, h, d or w behind it, as 90d or 12w")
     try:
         return sum((float(number) * _UNITS[unit] for number, unit in _PART.findall(compact)), timedelta())
     except OverflowError as error:

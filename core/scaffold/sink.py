@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -10,7 +9,7 @@ from pathlib import Path
 from string import Template
 from types import MappingProxyType
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...plugins.discovery import DISTRIBUTION, installed_sink_types
 from ...plugins.errors import InputError
@@ -19,6 +18,7 @@ __all__ = ["NewSink", "write_sink"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _LONGEST = 40
+_PREFIX = re.compile(r"telemetry[-_]sink[-_](?=.)")
 # The manifest, because setuptools by itself leaves tests/conftest.py out of what whoever packages the sink gets.
 _ANY = {"pyproject.toml": "pyproject.toml.txt", "MANIFEST.in": "manifest.in.txt", ".gitignore": "gitignore.txt"}
 _FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -42,25 +42,30 @@ _FILES: Mapping[str, Mapping[str, str]] = MappingProxyType(
 )
 
 
+def _bare(name: str) -> str:
+    """Return *name* without what stands before it in the name of the distribution, which it would get twice."""
+    return _PREFIX.sub("", name, count=1) if _PREFIX.match(name) else name
+
+
 @frozen
 class NewSink:
     """
     The names of a new sink.
 
     Args:
-        name: its type, as it stands in a configuration.
+        name: its type, as it stands in a configuration; the name of its distribution is understood too.
         kind: `file`, which takes records as they come, or `remote`, which is fed from the journal.
 
     Raises:
         InputError: it cannot be a name, or is taken by one of our own sinks.
     """
 
-    name: str
+    name: str = field(converter=_bare)
     kind: str = "file"
 
     def __attrs_post_init__(self) -> None:
         """Refuse a name of which no distribution could be made."""
-        if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST or keyword.iskeyword(self.name):
+        if not _NAME.fullmatch(self.name) or len(self.name) > _LONGEST:
             raise InputError(
                 f"{self.name!r} cannot be the name of a sink; take small letters and digits, with - or _ between "
                 f"words, {_LONGEST} at most, as 'my-store'"

@@ -148,6 +148,22 @@ def test_option_that_no_command_has_stays_unknown(real_bench):
 
 
 @pytest.mark.parametrize(
+    ("given", "told", "cure"),
+    [
+        ("90", "'90' is no length of time; write a number and s, m, h, d or w behind it, as 90d or 12w", "90d"),
+        ("12h", "'12h' is less than a day", "1d"),
+        ("99999999999w", "'99999999999w' is longer than any time that can be counted", None),
+    ],
+)
+def test_length_of_time_to_prune_by_is_one_that_prune_takes(real_bench, given, told, cure):
+    """A number without a unit is meant in days."""
+    answer = real_bench.run("prune", "--older-than", given)
+
+    lines = [f"error: {told}", "where: --older-than", *([] if cure is None else [f"try:   --older-than {cure}"])]
+    assert (2, lines) == (answer.code, answer.err.splitlines())
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ("--store", "{0}/none", "runs"),

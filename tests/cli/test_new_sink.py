@@ -42,7 +42,7 @@ def test_nothing_is_left_to_fill_in(real_bench, tmp_path: Path, options):
             assert ast.get_docstring(ast.parse(text)), name
 
 
-@pytest.mark.parametrize("name", ["Store", "my store", "../x", "1st", "", "class", "x" * 41, "a--b", "é"])
+@pytest.mark.parametrize("name", ["Store", "my store", "../x", "1st", "", "x" * 41, "a--b", "é"])
 def test_name_that_cannot_be_one_is_refused(real_bench, tmp_path: Path, name):
     """As wrong usage, with the rule; nothing is written."""
     answer = real_bench.run("new-sink", "--into", str(tmp_path / "src"), "--", name)
@@ -52,9 +52,30 @@ def test_name_that_cannot_be_one_is_refused(real_bench, tmp_path: Path, name):
     assert not (tmp_path / "src").exists()
 
 
-def test_name_of_ours_is_refused(real_bench, tmp_path: Path):
+@pytest.mark.parametrize("name", ["telemetry-sink-my-store", "telemetry_sink_my_store", "telemetry-sink-my_store"])
+def test_name_of_the_distribution_is_understood(real_bench, tmp_path: Path, name):
+    """The prefix that every such distribution has does not come twice."""
+    answer = real_bench.run("new-sink", name, "--into", str(tmp_path))
+
+    assert 0 == answer.code
+    assert ["base", "telemetry-sink-my-store"] == sorted(path.name for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["class", "telemetry", "sink", "telemetry-sink"])
+def test_name_may_be_any_word(real_bench, tmp_path: Path, name):
+    """A word of Python's too: it stands in no place where Python would read it as one."""
+    answer = real_bench.run("new-sink", name, "--into", str(tmp_path))
+
+    folder = tmp_path / f"telemetry-sink-{name}"
+    assert 0 == answer.code
+    assert {f"telemetry_sink_{name.replace('-', '_')}.py"} == {path.name for path in folder.glob("*.py")}
+    assert all(ast.parse(path.read_text("utf-8")) for path in folder.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", ["sqlite", "telemetry-sink-sqlite"])
+def test_name_of_ours_is_refused(real_bench, tmp_path: Path, name):
     """Ours always wins, so the new one could never be used."""
-    answer = real_bench.run("new-sink", "sqlite", "--into", str(tmp_path))
+    answer = real_bench.run("new-sink", name, "--into", str(tmp_path))
 
     assert 2 == answer.code
     assert "'sqlite' is a sink of local-telemetry" in answer.err

@@ -72,7 +72,9 @@ def _span(option: str, text: str) -> timedelta:
     try:
         span = read_span(text)
     except ValueError as error:
-        raise Fault(str(error), where=option, code=Exit.USAGE) from error
+        # A number alone is meant in days: nothing shorter can be pruned.
+        cure = f"{option} {text.strip()}d" if text.strip().isdecimal() else ""
+        raise Fault(str(error), where=option, cure=cure, code=Exit.USAGE) from error
     if span < _DAY:
         raise Fault(f"{text!r} is less than a day", where=option, cure=f"{option} 1d", code=Exit.USAGE)
     return span
