@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from .claims import claims_held, lock
+from .claims import claims_held, is_file_at, lock
 from .machine import boot_id, host
 
 __all__ = ["Dead", "Others", "dead_processes", "forget_all"]
@@ -149,8 +149,8 @@ def _if_still_dead(path: Path, others: Others) -> Iterator[Dead]:
         if descriptor is None:
             return
         facts = _facts_of(descriptor)
-        # Another reader may have judged it since and removed it.
-        if _is_ours_to_judge(facts) and _is_free(descriptor) and path.exists():
+        # Another reader may have judged it since and removed it, or its process have put another in its place.
+        if _is_ours_to_judge(facts) and _is_free(descriptor) and is_file_at(path, os.fstat(descriptor)):
             yield Dead(path, facts, others)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,10 @@ class Ownership:
         return Claim(self._folder, self._bus.writer) if self._folder is not None else None
 
     def take(self) -> None:
-        """Claim to be alive; called at each start of a run and done at the first."""
-        if self._claim is not None and not self._claim.is_held:
-            self._tried(self._claim.take)
+        """Claim to be alive; called at each start of a run, done at the first and looked at once a second."""
+        claim = self._claim
+        if claim is not None and time.monotonic() >= claim.sure_until:
+            self._tried(claim.take)
 
     def is_inherited(self, run_id: str) -> bool:
         """Whether the run was open in the parent when this process was forked; if so it is adopted from now on."""
@@ -83,7 +85,7 @@ class Ownership:
     def forked(self, open_runs: Iterable[str]) -> None:
         """Start anew in the child of a fork: the parent's runs are adopted only when the child writes to them."""
         if self._claim is not None:
-            self._tried(self._claim.drop_in_child)
+            self._tried(self._claim.let_go)
         forget_all()
         self._inherited = self._inherited.union(open_runs)
         self._claim = self._new_claim()
