@@ -47,4 +47,6 @@ def named(error: Exception, path: Path) -> TelemetryError:
         return Refused(f"{path} takes no such record: {error}")
     if code in _DAMAGED:
         return Damaged(f"{path} is damaged: {error}")
-    return StoreError(f"{path} cannot be used: {error} ({type(error).__name__}); the journal keeps every record")
+    # The folder that is closed to us may be the journal's too: what it keeps is not ours to promise.
+    told = f"{path} cannot be used: {error} ({type(error).__name__})"
+    return StoreError(f"{told}; what the journal has is brought in once it can be used")

@@ -483,13 +483,14 @@ def test_a_store_on_a_read_only_disk_can_be_read(read_only_folder: Path) -> None
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, a_run: Callable[..., RunRecord]) -> None:
-    """A file stands where the folder should be."""
+    """A file stands where the folder should be; of the journal, which may be no better off, nothing is promised."""
     (tmp_path / "base").write_text("in the way")
 
     with pytest.raises(StoreError, match="cannot be used") as caught:
         put(Database(tmp_path / "base" / "db" / "telemetry.sqlite"), a_run())
 
     assert isinstance(caught.value.__cause__, OSError)
+    assert str(caught.value).endswith("; what the journal has is brought in once it can be used")
 
 
 def test_closing_twice_and_using_again_is_fine(filled: Database, a_run: Callable[..., RunRecord]) -> None:
