@@ -241,6 +241,8 @@ def describe(error: BaseException) -> str:
     name = type(error).__name__
     if failure is not None:
         return f"{name}: <its text cannot be read>"
+    if isinstance(error, GeneratorExit):
+        text = text or "left before its end"  # Python says nothing, and a list of errors would show an empty line
     return f"{name}: {text}"[:_LONGEST_SUMMARY] if text else name
 
 

@@ -8,6 +8,7 @@ import decimal
 import gc
 import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -122,6 +123,57 @@ def test_a_task_that_is_begun_in_a_block_is_inside_it(client, sink):
 
 
 # generators
+
+
+@pytest.mark.parametrize(
+    "leave", [lambda made: made.close(), lambda made: made.throw(GeneratorExit)], ids=["close", "throw"]
+)
+def test_a_generator_that_is_left_early_says_so(client, sink, leave):
+    """Python gives GeneratorExit no text; a list of errors would have an empty line."""
+
+    @client.track_run("agent", "decorated")
+    def decorated() -> Iterator[int]:
+        with client.track_run("agent", "block"):
+            yield 1
+
+    made = decorated()
+    next(made)
+    with suppress(GeneratorExit):
+        leave(made)
+
+    ends = _ends(sink)
+    assert ["GeneratorExit: left before its end"] * 2 == [ends[job].error_summary for job in ("block", "decorated")]
+    assert {"failed"} == {run.status for run in ends.values()}
+
+
+def test_a_generator_may_call_it_a_success_to_be_left(client, sink):
+    """What it says of its end when it is closed counts; what it raises then is a failure."""
+
+    def taken(number: int) -> Iterator[int]:
+        try:
+            yield number
+        except GeneratorExit:
+            run = current_run()
+            assert run is not None
+            if number == 0:
+                raise KeyError("cleanup") from None
+            client.end_run(run.run_id)
+            raise
+
+    for number, job in ((1, "closed"), (2, "collected"), (0, "broken")):
+        made = client.track_run("agent", job)(taken)(number)
+        assert number == next(made)
+        if job == "collected":
+            del made
+            gc.collect()
+        else:
+            with suppress(KeyError):
+                made.close()
+
+    assert {"closed": "success", "collected": "success", "broken": "failed"} == {
+        job: run.status for job, run in _ends(sink).items()
+    }
+    assert "KeyError: 'cleanup'" == _ends(sink)["broken"].error_summary
 
 
 def test_a_generator_is_tracked_from_its_first_step_to_its_last(client, sink):
