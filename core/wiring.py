@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, evolve, field
 
 from ..plugins.context import SinkContext
-from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, refusal
+from ..plugins.discovery import PluginEntry, installed_plugins, load_plugin, load_sink_type, refusal
 from ..plugins.errors import ConfigError, PluginError
 from .bus import Bus
 from .config import ResolvedSink, TelemetryConfig, resolve_sink
@@ -21,7 +22,7 @@ from .shield import attempt, text_of
 if TYPE_CHECKING:
     from ..plugins.store import RunStore
 
-__all__ = ["Setup", "build_sinks", "context_for", "redactor_of", "set_up"]
+__all__ = ["Setup", "build_sinks", "context_for", "redactor_of", "set_up", "unusable_remote_sinks"]
 
 _log = logging.getLogger("telemetry.client")
 
@@ -196,6 +197,25 @@ def build_sinks(config: TelemetryConfig) -> tuple[dict[str, Any], dict[str, list
         if told:
             faults[spec.name] = told
     return sinks, faults
+
+
+def unusable_remote_sinks(
+    config: TelemetryConfig, sinks: Mapping[str, Any], faults: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """
+    Return by name why a sink cannot be used, of those that deliver elsewhere or, as far as can be told, may do so.
+
+    Args:
+        sinks: those that `build_sinks()` could build of *config*, with its *faults*.
+    """
+    unusable = {}
+    load = partial(load_sink_type, allow=config.load_plugins, block=config.disable_plugins)
+    for spec in config.sinks:
+        if spec.name not in sinks:
+            found, _ = attempt(load, spec.type)
+            if found is None or hasattr(found.cls, "open_outbox"):
+                unusable[spec.name] = "; ".join(faults[spec.name])
+    return unusable
 
 
 def _not_built(sink: ResolvedSink, failure: BaseException) -> str:

@@ -18,7 +18,7 @@ from ...plugins.ids import new_writer_id
 from ...plugins.private import make_private_folder
 from ..config import TelemetryConfig
 from ..readable import first_store
-from ..wiring import build_sinks, context_for
+from ..wiring import build_sinks, context_for, unusable_remote_sinks
 from .arguments import day_of, need_span, place_of
 from .backups import FOLDER, BackedUp, Backup, newest_backup
 from .replaying import Replay, Replayed
@@ -118,11 +118,14 @@ class Care:
 
         Raises:
             InputError: a length of time is none.
-            StoreError: it is less than a day, a store or the journal cannot be written, or a cursor cannot be read.
+            StoreError: it is less than a day, a store or the journal cannot be written, a cursor cannot be read, or a
+                remote sink cannot be built, so that nobody knows what it has had.
         """
         need_span("older_than", older_than)
         if gzip_after is not None:
             need_span("gzip_after", gzip_after)
+        if not is_forced:
+            self._need_remote_sinks()
         outboxes = {name: sink.open_outbox(self.contexts[name]) for name, sink in self._having("open_outbox")}
         with closing(first_store(self.sinks, self.contexts)) as reader:
             household = Household(self.stores, self.journal, outboxes, reader)
@@ -131,6 +134,12 @@ class Care:
                 return retention.look()
             with self._alone():
                 return retention.run()
+
+    def _need_remote_sinks(self) -> None:
+        unusable = unusable_remote_sinks(self.config, self.sinks, self.faults)
+        if unusable:
+            told = f"nobody knows what has still to be delivered to {', '.join(unusable)}, which cannot be used here"
+            raise StoreError(told, "mend that, as telemetry config check tells it, or telemetry prune --force")
 
     def backup(self, to: str | os.PathLike[str] | None = None, progress: Progress = nothing_told) -> BackedUp:
         """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from ...plugins.store import RunStore
     from ..config import TelemetryConfig
 
-__all__ = ["BuiltSinks", "built_sinks", "judge_the_dead", "opened_store", "unusable_remote_sinks"]
+__all__ = ["BuiltSinks", "built_sinks", "judge_the_dead", "opened_store"]
 
 
 @frozen
@@ -42,21 +41,6 @@ def built_sinks(config: TelemetryConfig) -> BuiltSinks:
     sinks, faults = build_sinks(config)
     journal = next((sink for sink in sinks.values() if hasattr(sink, "journal_directory")), None)
     return BuiltSinks(sinks, {name: context_for(config, name, journal) for name in sinks}, faults)
-
-
-def unusable_remote_sinks(config: TelemetryConfig, built: BuiltSinks) -> dict[str, str]:
-    """Return by name why a sink cannot be used, of those that deliver elsewhere or may do so: no class says."""
-    from ...plugins.discovery import load_sink_type
-    from ..shield import attempt
-
-    unusable = {}
-    load = partial(load_sink_type, allow=config.load_plugins, block=config.disable_plugins)
-    for spec in config.sinks:
-        if spec.name not in built.sinks:
-            found, _ = attempt(load, spec.type)
-            if found is None or hasattr(found.cls, "open_outbox"):
-                unusable[spec.name] = "; ".join(built.faults[spec.name])
-    return unusable
 
 
 def opened_store(built: BuiltSinks) -> RunStore:

@@ -162,6 +162,22 @@ def test_who_shows_faults_does_not_warn_of_them(bench, words):
     assert "warning:" not in bench.run(*words).err
 
 
+def test_nothing_is_pruned_that_such_a_sink_may_not_have_had(bench):
+    """Its cursor cannot be asked; --force goes past it."""
+    journal = bench.base_dir / "raw" / "events_20200101.ndjson"
+    journal.parent.mkdir(mode=0o700)
+    journal.touch()
+    words = ("prune", "--older-than", "90d")
+
+    held = [bench.run(*words, *more) for more in ((), ("--dry-run",))]
+    is_held = journal.exists()
+    forced = bench.run(*words, "--force")
+
+    assert [1, 1] == [answer.code for answer in held]
+    assert all("nobody knows what has still to be delivered to fleet, lost" in answer.err for answer in held)
+    assert (True, 0, False) == (is_held, forced.code, journal.exists())
+
+
 def test_an_option_at_fault_is_warned_of(real_bench, tmp_path):
     """The sink works, but not as it was meant to."""
     (tmp_path / "telemetry.toml").write_text('[sinks.raw]\ntype = "ndjson"\nfoo = 1\n', "utf-8")

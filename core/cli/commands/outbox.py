@@ -11,6 +11,7 @@ from attrs import frozen
 
 from ...care.delivering import Delivering
 from ...client import TelemetryClient
+from ...wiring import unusable_remote_sinks
 from ..completing import complete_remote_sinks
 from ..desk import Desk, pass_desk
 from ..faults import Exit, Fault, warn
@@ -18,7 +19,6 @@ from ..group import DeskCommand
 from ..listing import is_table, output_options, write_list
 from ..long_work import long_work
 from ..numbers import Number
-from ..opening import unusable_remote_sinks
 from ..table import Cell, Column
 from ..words import age_text, clock_text, count_text, plural, short_id
 
@@ -105,7 +105,7 @@ def remote_sinks(desk: Desk) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the outbox of each remote sink, and why those that have none cannot be used, both by name."""
     built = desk.built_untold
     remote = {name: sink for name, sink in built.sinks.items() if hasattr(sink, "open_outbox")}
-    unusable = unusable_remote_sinks(desk.config, built)
+    unusable = unusable_remote_sinks(desk.config, built.sinks, built.faults)
     for name, faults in built.faults.items():
         (desk.count_as_told if name in unusable else desk.tell_faults)(faults)
     return {name: sink.open_outbox(built.contexts[name]) for name, sink in remote.items()}, unusable
