@@ -13,7 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from .claims import claims_held, is_file_at, lock
-from .machine import boot_id, host
+from .machine import boot_id, host, is_alive
 
 __all__ = ["Dead", "Others", "dead_processes", "forget_all"]
 
@@ -139,7 +139,7 @@ def _look_at(path: Path) -> _Seen:
         if descriptor is None:
             return _Seen(path)
         facts = _facts_of(descriptor)
-        is_living = not _is_free(descriptor, is_shared=True)
+        is_living = not _is_given_up(descriptor, facts, is_shared=True)
     is_dead = not is_living and _is_ours_to_judge(facts)
     return _Seen(path, is_living, is_dead, frozenset(_texts(facts.get("adopted"))))
 
@@ -150,7 +150,7 @@ def _if_still_dead(path: Path, others: Others) -> Iterator[Dead]:
             return
         facts = _facts_of(descriptor)
         # Another reader may have judged it since and removed it, or its process have put another in its place.
-        if _is_ours_to_judge(facts) and _is_free(descriptor) and is_file_at(path, os.fstat(descriptor)):
+        if _is_ours_to_judge(facts) and _is_given_up(descriptor, facts) and is_file_at(path, os.fstat(descriptor)):
             yield Dead(path, facts, others)
 
 
@@ -167,7 +167,11 @@ def _opened(path: Path) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _is_free(descriptor: int, *, is_shared: bool = False) -> bool:
+def _is_given_up(descriptor: int, facts: dict[str, Any], *, is_shared: bool = False) -> bool:
+    # A living process loses its lock when it reads its own claim, as whoever makes an archive of the base directory
+    # does. So the process table is asked too, where it can tell.
+    if is_alive(facts):
+        return False
     try:
         lock(descriptor, is_shared=is_shared)
     except OSError:

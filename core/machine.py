@@ -12,10 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["boot_id", "cause_of_death", "host", "self_portrait"]
+from attrs import frozen
+
+__all__ = ["boot_id", "cause_of_death", "host", "is_alive", "self_portrait"]
 
 _KERNEL_LOG = "/dev/kmsg"
 _MOST_LOG_LINES = 20_000
+_PF_EXITING = 0x4
+_HIDDEN = "0"
 
 
 @lru_cache(maxsize=1)
@@ -30,16 +34,11 @@ def boot_id() -> str | None:
     return _text_of(Path("/proc/sys/kernel/random/boot_id"))
 
 
-def process_started(pid: int) -> str | None:
-    """Return the start time of a process in ticks since boot, None when there is no such process or no /proc."""
-    fields = _stat_fields(pid)
-    return fields[19] if len(fields) > 19 else None
-
-
 def process_namespace() -> str | None:
     """Return what names the space in which process ids count (a container has its own), None if nothing does."""
     try:
-        return os.readlink("/proc/self/ns/pid")
+        # A /proc of another space tells of other processes by our numbers (`unshare --pid` without `--mount-proc`).
+        return os.readlink("/proc/self/ns/pid") if os.readlink("/proc/self") == str(os.getpid()) else None
     except OSError:
         return None
 
@@ -67,16 +66,39 @@ def oom_kills(events_file: str | None) -> int | None:
 
 def self_portrait() -> dict[str, Any]:
     """Return what another process needs to tell later how this one died."""
-    events_file = memory_events()
+    events_file, own = memory_events(), _process(os.getpid())
     return {
         "pid": os.getpid(),
-        "started": process_started(os.getpid()),
+        "started": own and own.started,
+        "stack": own and own.stack,
         "boot_id": boot_id(),
         "host": host(),
         "pid_namespace": process_namespace(),
         "memory_events": events_file,
         "oom_kills": oom_kills(events_file),
     }
+
+
+def is_alive(portrait: Mapping[str, Any]) -> bool:
+    """
+    Return whether a process lives and still runs the same program; False where that cannot be told from here.
+
+    Args:
+        portrait: what `self_portrait()` said of it.
+    """
+    # Numbers and start times are told apart within one boot and one space.
+    places = (portrait.get("boot_id"), portrait.get("pid_namespace"))
+    if None in places or places != (boot_id(), process_namespace()):
+        return False
+    now = _process(portrait.get("pid"))
+    return now is not None and not now.is_ending and now.started == portrait.get("started") and _is_same(now, portrait)
+
+
+def _is_same(now: _Process, portrait: Mapping[str, Any]) -> bool:
+    # A process that has exec'd another program keeps its number and its start, but its stack lies elsewhere. Where that
+    # is not told (an earlier writer, a process that hides it), it is taken to be the same.
+    then = portrait.get("stack") or _HIDDEN
+    return _HIDDEN in (now.stack, then) or now.stack == then
 
 
 def cause_of_death(portrait: Mapping[str, Any]) -> str:
@@ -104,13 +126,14 @@ def _word_of_system(portrait: Mapping[str, Any]) -> str | None:
 
 
 def _word_of_zombie(pid: int, started: str) -> str | None:
-    fields = _stat_fields(pid)
+    process = _process(pid)
     # The id may have been given to a new process since; the start time tells.
-    if len(fields) < 50 or fields[0] not in ("Z", "X") or fields[19] != started:
+    if process is None or not process.is_zombie or process.started != started:
         return None
-    status = int(fields[49])
-    number = status & 0x7F
-    return f"killed by {_signal_name(number)}" if number else f"process exited with code {status >> 8}"
+    number = process.exit_status & 0x7F
+    if number:
+        return f"killed by {_signal_name(number)}"
+    return f"process exited with code {process.exit_status >> 8}"
 
 
 def _signal_name(number: int) -> str:
@@ -158,10 +181,43 @@ def _word_of_cgroup(portrait: Mapping[str, Any]) -> str | None:
     return "process gone; its memory cgroup counted an out-of-memory kill since the run began"
 
 
-def _stat_fields(pid: int) -> list[str]:
+@frozen
+class _Process:
+    """A line of the process table: the fields of `/proc/PID/stat` from the third of proc(5) on."""
+
+    fields: list[str]
+
+    @property
+    def is_zombie(self) -> bool:
+        return self.fields[0] in ("Z", "X")
+
+    @property
+    def is_ending(self) -> bool:
+        # Its locks are freed a moment before it is a zombie; since before that it has the kernel's mark.
+        return self.is_zombie or bool(int(self.fields[6]) & _PF_EXITING)
+
+    @property
+    def started(self) -> str:
+        """The start time in ticks since boot."""
+        return self.fields[19]
+
+    @property
+    def stack(self) -> str:
+        """Where its stack begins, by chance elsewhere in each program."""
+        return self.fields[25]
+
+    @property
+    def exit_status(self) -> int:
+        return int(self.fields[49])
+
+
+def _process(pid: object) -> _Process | None:
+    """Return what the process table says of *pid*, None when there is no such process or no /proc."""
+    if not isinstance(pid, int) or not sys.platform.startswith("linux"):
+        return None
     # The second field is the command in brackets and may itself hold brackets and blanks: what counts is behind it.
-    text = _text_of(Path(f"/proc/{pid}/stat")) or "" if sys.platform.startswith("linux") else ""
-    return text.rpartition(")")[2].split()
+    fields = (_text_of(Path(f"/proc/{pid}/stat")) or "").rpartition(")")[2].split()
+    return _Process(fields) if len(fields) >= 50 else None
 
 
 def _text_of(path: Path) -> str | None:
