@@ -21,6 +21,7 @@ from .item import Item
 from .lines import decode_line, decode_lines, encode_line
 from .merge import fold
 from .policies import RetryPolicy
+from .private import make_private_folder
 from .records import (
     SCHEMA_VERSION,
     CommitLink,
@@ -72,5 +73,6 @@ __all__ = [
     "generate_run_id",
     "get_iso8601_timestamp",
     "hookimpl",
+    "make_private_folder",
     "remote_sink",
 ]

@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar
 
 from attrs import Attribute, define, field, fields, frozen
 
-from telemetry.plugins import RunRecord, SinkContext, hookimpl
+from telemetry.plugins import RunRecord, SinkContext, hookimpl, make_private_folder
 
 __all__ = ["CsvSink"]
 
@@ -67,7 +67,7 @@ class CsvSink:
     def telemetry_open(self, context: SinkContext) -> None:
         """Make the directory."""
         self._directory = self.options.directory or context.base_dir / "csv"
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._directory)
 
     @hookimpl
     def telemetry_run_ended(self, run: RunRecord) -> None:

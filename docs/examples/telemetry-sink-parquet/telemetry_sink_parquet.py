@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import Attribute, define, field, frozen, validators
 
-from telemetry.plugins import Item, Record, RetryPolicy, RunRecord, SinkContext, hookimpl, remote_sink
+from telemetry.plugins import (
+    Item,
+    Record,
+    RetryPolicy,
+    RunRecord,
+    SinkContext,
+    hookimpl,
+    make_private_folder,
+    remote_sink,
+)
 
 if TYPE_CHECKING:
     import duckdb
@@ -125,7 +134,7 @@ class ParquetSink:
             self._merge((self.options.directory or self._place) / f"runs_{day}.parquet", runs)
 
     def _merge(self, path: Path, runs: Sequence[RunRecord]) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         draft = path.with_suffix(".new")
         columns = {**_COLUMNS, **dict.fromkeys(self.options.metrics, "DOUBLE")}
         declared = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())

@@ -135,11 +135,11 @@ def test_end_that_is_no_time_is_a_row_of_today(opened, tmp_path: Path):
 
 
 def test_files_are_private(opened, tmp_path: Path):
-    """Only the user who ran the agent can read what it did."""
-    opened().telemetry_run_ended(a_run())
+    """Only the user who ran the agent can read what it did, also in a folder for which others had to be made."""
+    opened(directory=tmp_path / "new" / "csv").telemetry_run_ended(a_run())
 
-    modes = [oct((tmp_path / "csv" / name).stat().st_mode & 0o777) for name in (".", "runs_20261123.csv")]
-    assert ["0o700", "0o600"] == modes
+    modes = [oct((tmp_path / "new" / name).stat().st_mode & 0o777) for name in (".", "csv", "csv/runs_20261123.csv")]
+    assert ["0o700", "0o700", "0o600"] == modes
 
 
 def _write(base_dir: Path, number: int) -> None:
