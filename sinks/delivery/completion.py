@@ -46,9 +46,11 @@ def _says_all(end: RunRecord) -> bool:
 
     To read the day again for each of these would cost the square of their number.
     """
-    is_guess = end.agent_name in ("unknown", agent_of(end.run_id)) and end.trigger_type == "manual"
     # Only our own writers number their lines, and they know the host of each run that they have started.
-    return end.writer is not None and (not is_guess or end.host is not None)
+    if end.writer is None or end.host is not None:
+        return end.writer is not None
+    is_guess = end.trigger_type == "manual" and end.agent_name == agent_of(end.run_id)
+    return not is_guess and end.agent_name != "unknown"
 
 
 def _lines_before(run_id: str, directory: Path, name: str, offset: int) -> list[_Line]:

@@ -67,6 +67,10 @@ class Ledger:
         """Return how often *fed* has failed."""
         return self._tries.get(fed.item.key, 0)
 
+    def are_suspects(self, failed: Sequence[Fed]) -> bool:
+        """Return whether *failed* are records that failed while others were taken, and witnesses that are not new."""
+        return self.is_suspect(failed[0]) and all(self.is_suspect(fed) or self.tries_of(fed) > 1 for fed in failed)
+
     def is_suspect(self, fed: Fed) -> bool:
         """Return whether *fed* failed while others were answered for."""
         return fed.item.key in self._strikes

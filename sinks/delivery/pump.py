@@ -16,12 +16,13 @@ from ...plugins.ids import get_iso8601_timestamp
 from .aside import Aside
 from .cursor import Cursor, Trouble, create_cursor, first_cursor, load_cursor, save_cursor
 from .feed import Fed, Feed
+from .isolating import isolate
 from .ledger import Ledger
 from .locks import PathLock
 from .places import Places
 from .plan import Plan
 from .progress import Progress
-from .rounds import MOST_PROBES, Round
+from .rounds import Round
 from .sources import sources_of
 from .visiting import visit
 from .window import Window
@@ -132,7 +133,7 @@ class Pump:
         window = self._led()
         if window is None:
             return self._follow(question)
-        window.fill()
+        window.fill(self.ledger.tries_of)
         return self._one_round(window, question) if window.waiting else self._finish(window, question)
 
     def _rest_left_s(self) -> float:
@@ -214,14 +215,13 @@ class Pump:
         persistence = max(self._failures, self.ledger.tries_of(waiting[0]) if waiting else 0)
         # Where nobody listens, to send records one by one would tell nothing about them.
         is_isolating = not self._is_down and (persistence >= _ISOLATE_AFTER or self.ledger.most_strikes > 0)
-        found = Round(
-            self._plan.deliver,
-            1 if is_isolating else self._plan.batch,
-            min(max(2, persistence - 2), MOST_PROBES) if is_isolating else 1,
-            self._is_over_after(_ISOLATING_ROUND_S if is_isolating else _ROUND_S),
-            aside=behind,
-        )
-        found.run(waiting)
+        if is_isolating:
+            is_over = self._is_over_after(_ISOLATING_ROUND_S)
+            found = isolate(self._plan.deliver, waiting, self.ledger, persistence, is_over)
+        else:
+            found = Round(self._plan.deliver, self._plan.batch, 1, self._is_over_after(_ROUND_S))
+            found.run(waiting)
+        found.aside += behind
         return found
 
     def _is_over_after(self, seconds: float) -> Callable[[], bool]:
@@ -232,7 +232,7 @@ class Pump:
         self._failures = max(1, self.ledger.most_strikes) if found.has_answer else self._failures + 1
         pauses = [error.retry_after_s for _, error in found.failed if error.retry_after_s is not None]
         asked_s = max(pauses, default=None)
-        self._is_for_suspects = asked_s is None and all(self.ledger.is_suspect(fed) for fed, _ in found.failed)
+        self._is_for_suspects = asked_s is None and self.ledger.are_suspects([fed for fed, _ in found.failed])
         pause_s = self._plan.pause_s(self._failures, asked_s)
         trouble = self.ledger.trouble(found, self._cursor.trouble, get_iso8601_timestamp(time.time() + pause_s))
         self._save(window, trouble)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from attrs import define, field
 
@@ -28,6 +29,9 @@ class Round:
         patience: how many failures in a row end the round. Usually the first; but more tell a record that the other
             side cannot digest from an outage, where the next ones fail as well.
         is_over: asked before each batch but the first; ends the round early.
+        witnesses: items from anywhere in the walk, each the first of its run. Before the round ends for failures, the
+            next of them is tried: if that is answered for, it was no outage, and the walk goes on.
+        most: how many items are taken at most.
 
     Attributes:
         taken: delivered items.
@@ -42,6 +46,8 @@ class Round:
     batch: int
     patience: int
     is_over: Callable[[], bool]
+    witnesses: Iterable[Fed] = ()
+    most: int = sys.maxsize
     taken: list[Fed] = field(factory=list)
     refused: list[tuple[Fed, Refused]] = field(factory=list)
     failed: list[tuple[Fed, Retryable]] = field(factory=list)
@@ -49,14 +55,29 @@ class Round:
     aside: list[tuple[Fed, Retryable]] = field(factory=list)
     is_unreachable: bool = False
     _held_runs: set[str] = field(factory=set)
+    _tried: set[str] = field(factory=set)
     _misses: int = 0
 
     def run(self, waiting: Sequence[Fed]) -> None:
         """Deliver *waiting* until it is done, time is up, or the other side cannot be reached."""
+        witnesses = iter(self.witnesses)
         for number, chunk in enumerate(_chunks(waiting, self.batch)):
-            if self._is_outage or (number and self.is_over()):
+            if number and (len(self.taken) >= self.most or self.is_over()):
+                return
+            if self._is_outage and not self._is_denied_by(witnesses):
                 return
             self._send(chunk)
+
+    def _is_denied_by(self, witnesses: Iterator[Fed]) -> bool:
+        """Return whether the other side answers for the next of *witnesses*, so that this is no outage after all."""
+        witness = None if self.is_unreachable else next(filter(self._may_go, witnesses), None)
+        if witness is not None:
+            self._send((witness,))
+        return not self._is_outage
+
+    def _may_go(self, fed: Fed) -> bool:
+        # What follows a failed record of the same run waits with it: in order per run.
+        return fed.item.key not in self._tried and fed.item.record.run_id not in self._held_runs
 
     @property
     def has_answer(self) -> bool:
@@ -68,8 +89,7 @@ class Round:
         return self.is_unreachable or self._misses >= self.patience
 
     def _send(self, chunk: Sequence[Fed]) -> None:
-        # What follows a failed record of the same run waits with it: in order per run.
-        chunk = [fed for fed in chunk if fed.item.record.run_id not in self._held_runs]
+        chunk = list(filter(self._may_go, chunk))
         if not chunk:
             return
         errors = errors_of(self.deliver, [fed.item for fed in chunk])
@@ -88,6 +108,7 @@ class Round:
 
     def _sort(self, chunk: Sequence[Fed], errors: Mapping[str, TelemetryError]) -> None:
         has_failed = has_answer = False
+        self._tried.update(fed.item.key for fed in chunk)
         for fed in chunk:
             match errors.get(fed.item.key):
                 case None:

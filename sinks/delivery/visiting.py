@@ -9,6 +9,7 @@ from .feed import Fed
 from .item import Item
 from .ledger import Ledger
 from .rounds import MOST_PROBES, Round
+from .turns import witnesses_of
 
 __all__ = ["visit"]
 
@@ -26,7 +27,9 @@ def visit(deliver: Deliver, ledger: Ledger, is_over: Callable[[], bool]) -> Roun
     letters = ledger.aside.due()
     if not letters:
         return None
-    found = Round(deliver, 1, MOST_PROBES, is_over)
-    found.run([Fed(Item(letter.key, letter.record), _NOWHERE, 0, 0) for letter in letters])
+    tries = {letter.key: letter.attempts for letter in letters}
+    waiting = [Fed(Item(letter.key, letter.record), _NOWHERE, 0, 0) for letter in letters]
+    found = Round(deliver, 1, MOST_PROBES, is_over, witnesses_of(waiting, lambda fed: tries[fed.item.key]))
+    found.run(waiting)
     ledger.book_visit(letters, found)
     return found

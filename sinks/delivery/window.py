@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from .cursor import Mark
 from .feed import Fed, Feed
@@ -11,6 +11,8 @@ __all__ = ["Window"]
 
 _LEAST_ITEMS = 64
 _MOST_BYTES = 4 << 20
+_USUAL_TRIES = 4
+_MOST_DOUBLINGS = 4
 
 
 class Window:
@@ -36,12 +38,26 @@ class Window:
         """The items that are not done."""
         return [fed for fed in self._items if fed.item.key not in self._done]
 
-    def fill(self) -> None:
-        """Read on, until enough items wait or they take 4 MB."""
+    def fill(self, tries_of: Callable[[Fed], int]) -> None:
+        """
+        Read on, until enough items wait or they take 4 MB: the more, the oftener the first of them has failed.
+
+        Otherwise as many as are enough, and cannot be digested, would hide for ever whether others are taken.
+        """
+        waiting = self._filled(self._size)
+        tries = tries_of(waiting[0]) if waiting else 0
+        if tries > _USUAL_TRIES:
+            doublings = min(tries - _USUAL_TRIES, _MOST_DOUBLINGS)
+            more = tries - _USUAL_TRIES - doublings
+            self._filled((self._size << doublings) + self._size * more)
+
+    def _filled(self, size: int) -> list[Fed]:
+        """Read on until *size* items wait; return those."""
         waiting = self.waiting
         room_bytes = _MOST_BYTES - sum(fed.end - fed.offset for fed in waiting)
-        self._items += self._feed.read(self._size - len(waiting), room_bytes)
+        self._items += self._feed.read(size - len(waiting), room_bytes)
         self._pass_what_is_done()
+        return self.waiting
 
     def drop(self, done: Iterable[Fed]) -> None:
         """Be done with these items."""

@@ -68,11 +68,11 @@ def step(pump):
     return pump.step()
 
 
-def put_aside(base, pump, places, *records):
-    """Write *records* and go on, with other runs between, until the first one is aside."""
+def put_aside(base, pump, places, *records, count=1):
+    """Write *records* and go on, with other runs between, until *count* of them are aside."""
     base.write(*records)
     number = 0
-    while not letters_in(places):
+    while len(letters_in(places)) < count:
         base.write_runs(f"other{number}")
         step(pump)
         number += 1
@@ -103,6 +103,18 @@ def test_what_is_aside_comes_back_by_itself(base, far, pump, places):
     assert report.attempts >= 8
     assert pump.ledger.aside.wait_s is None
     assert not places.dead_letters.exists()
+
+
+def test_one_comes_back_from_behind_many_that_fail_for_ever(base, far, pump, places):
+    """Ten failures in a row look like an outage, so that none of them says whether the others are taken."""
+    names = [f"bad{number}" for number in range(12)]
+    far.faults.update((name, Retryable("500")) for name in (*names, "unlucky"))
+    put_aside(base, pump, places, *map(base.run, (*names, "unlucky")), count=13)
+    del far.faults["unlucky"]
+
+    wait_until(pump, lambda: "unlucky:success" in far.taken)
+
+    assert set(names) == {letter.record.run_id for letter in letters_in(places)}
 
 
 def test_it_stays_aside_for_as_long_as_it_fails(base, far, pump, places):
@@ -158,8 +170,7 @@ def test_an_outage_puts_all_of_them_off(base, far, pump, places):
     """And is not taken for a fault of any."""
     for number in range(3):
         far.faults[f"bad{number}"] = Retryable("500")
-    put_aside(base, pump, places, *(base.run(f"bad{number}") for number in range(3)))
-    wait_until(pump, lambda: len(letters_in(places)) == 3)
+    put_aside(base, pump, places, *(base.run(f"bad{number}") for number in range(3)), count=3)
     before = {letter.key: letter.again_at for letter in letters_in(places)}
     far.faults.clear()
     far.down = Retryable("down")

@@ -63,8 +63,8 @@ def test_an_end_that_knows_its_job_stays_as_it_is(base):
 
 @pytest.mark.parametrize(
     "known",
-    [{}, {"agent_name": "unknown"}, {"trigger_type": "manual", "host": "h1"}],
-    ids=["by hand", "nameless", "manual"],
+    [{}, {"agent_name": "unknown", "host": "h1"}, {"trigger_type": "manual", "host": "h1"}],
+    ids=["usual", "nameless", "manual"],
 )
 def test_an_end_of_our_own_without_a_job_stays_as_it_is(base, known):
     """A job is nothing that a run must have; to look for it would read the day again for each run."""

@@ -478,7 +478,7 @@ def test_an_end_may_come_as_it_stands(base):
     """A sink that folds by itself is not given the start's fields again in the end that another process wrote."""
     got = []
     start = base.run("r1", status="running", job_type="crawl", end_time=None, duration_ms=None)
-    foreign = base.run("r1", job_type=None)
+    foreign = base.run("r1", job_type=None, agent_name="unknown", trigger_type="manual")
     for completes in (True, False):
         delivery = Delivery(
             lambda batch: got.extend(item.record.job_type for item in batch if not item.record.is_running),

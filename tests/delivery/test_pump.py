@@ -443,6 +443,95 @@ def test_several_poisoned_records_in_a_row_are_found(base, far, pump, places):
     assert "good" in far.taken
 
 
+def poisoned(far, *names):
+    """Have the other side fail at these runs for ever; return their names."""
+    far.faults.update((name, Retryable("500")) for name in names)
+    return names
+
+
+@pytest.mark.parametrize("count", [10, 63, 64, 65, 200])
+def test_however_many_poisoned_records_come_first_they_hold_up_nobody(base, far, pump, places, count):
+    """An answer is looked for behind them, soon: with the usual pauses all good ones are there after two minutes."""
+    one = pump()
+    base.write_runs(*poisoned(far, *(f"p{number}" for number in range(count))), *(f"r{number}" for number in range(30)))
+
+    pauses_s = [rested(one) for _ in range(8)]
+
+    assert sorted(f"r{number}" for number in range(30)) == sorted(far.taken)
+    assert sum(pauses_s) < 120
+    assert not places.dead_letters.exists()
+
+
+def rested(pump):
+    """Take a step as if its pause were over; return the next pause."""
+    pump.rests_until = 0.0
+    return pump.step() or 0.0
+
+
+def test_poisoned_and_good_records_in_turn_lock_nothing_up(base, far, pump, places):
+    """The window does not end at as many bad ones as it holds, and they go aside while good ones are taken."""
+    one = pump()
+    poisoned(far, *(f"p{number}" for number in range(80)))
+    base.write_runs(*(f"{kind}{number}" for number in range(80) for kind in "pr"))
+
+    for number in range(80, 240):
+        rested(one)
+        base.write_runs(f"r{number}")
+    rested(one)
+
+    assert sorted(f"r{number}" for number in range(240)) == sorted(far.taken)
+    assert 80 == len(list(aside_in(places)))
+
+
+def test_behind_many_poisoned_records_each_new_run_goes_at_once(base, far, pump):
+    """Once they are suspects; their pauses are not those of others."""
+    one = pump()
+    base.write_runs(*poisoned(far, *(f"p{number}" for number in range(100))), *(f"r{number}" for number in range(30)))
+    for _ in range(30):
+        rested(one)
+    assert one.rests_until > 0.0
+
+    base.write_runs("new")
+    assert one.hear()
+    settled_step(one)
+
+    assert "new" == far.taken[-1]
+
+
+def test_processes_that_live_for_one_try_each_pass_many_poisoned_records(base, far, pump):
+    """What is remembered on disk is enough to look far behind them."""
+    pump()
+    base.write_runs(*poisoned(far, *(f"p{number}" for number in range(100))))
+
+    for number in range(20):
+        base.write_runs(f"r{number}")
+        one = pump()
+        one.step()
+        one.let_go()
+
+    assert {f"r{number}" for number in range(20)} == set(far.taken)
+
+
+def test_an_outage_costs_few_tries_and_strikes_nobody(base, far, pump, places):
+    """However much waits and however long it lasts; then all arrive, in order."""
+    one = pump()
+    names = [f"r{number}" for number in range(300)]
+    base.write_runs(*names)
+    far.down = Retryable("503")
+
+    for _ in range(15):
+        rested(one)
+        assert 0 == one.ledger.most_strikes
+    assert len(far.tried) <= 15 * (10 + 1)
+    assert not one.hear()
+
+    far.down = None
+    drained(one)
+
+    assert names == far.taken
+    assert not places.aside.exists()
+
+
 def test_an_outage_buries_nothing(base, far, pump, places):
     """However long it lasts."""
     one = pump()

@@ -12,6 +12,7 @@ from telemetry.plugins import Refused, Retryable, RunEvent, Unreachable
 from telemetry.sinks.delivery.feed import Fed
 from telemetry.sinks.delivery.item import Item
 from telemetry.sinks.delivery.rounds import Round
+from telemetry.sinks.delivery.turns import in_turn, witnesses_of
 
 
 def fed(number, run=None):
@@ -71,7 +72,8 @@ def test_nothing_of_a_run_overtakes_a_failed_record_of_it(count, batch, patience
             raise Retryable("no")
 
     found = new_round(deliver, batch, patience)
-    found.run(waiting)
+    found.witnesses = witnesses_of(waiting, lambda one: one.offset % 5)
+    found.run(in_turn(waiting, lambda one: one.offset % 7 == 0, patience))
 
     for run in ("run0", "run1", "run2"):
         done = [one.offset for one in found.taken if one.item.record.run_id == run]
@@ -122,6 +124,95 @@ def test_in_an_outage_nobody_is_passed_by():
 
     assert 3 == len(calls)
     assert set() == found.passed_by
+
+
+class Choosy:
+    """The other side: answers 500 to all but those with a number in *good*, and notes whom it was asked to take."""
+
+    def __init__(self, *good):
+        self.good, self.tried = good, []
+
+    def deliver(self, batch):
+        (number,) = (int(item.key[1:]) for item in batch)
+        self.tried.append(number)
+        if number not in self.good:
+            raise Retryable("500")
+
+
+def test_a_witness_that_is_taken_shows_that_it_is_no_outage():
+    """The round goes on behind the bad ones, each of which is passed by; and it asks the next when it would end."""
+    far, waiting = Choosy(8, 9), [fed(number) for number in range(10)]
+    found = new_round(far.deliver, patience=3)
+    found.witnesses = witnesses_of(waiting, lambda one: 0)
+
+    found.run(waiting)
+
+    assert [0, 1, 2, 9, 3, 4, 5, 8, 6, 7] == far.tried
+    assert {f"k{number}" for number in range(6)} == found.passed_by
+
+
+def test_in_an_outage_one_witness_is_asked():
+    """And ends the round."""
+    far, waiting = Choosy(), [fed(number) for number in range(10)]
+    found = new_round(far.deliver, patience=3)
+    found.witnesses = witnesses_of(waiting, lambda one: 0)
+
+    found.run(waiting)
+
+    assert ([0, 1, 2, 9], set()) == (far.tried, found.passed_by)
+
+
+def test_where_nobody_listens_no_witness_is_asked():
+    """That is an outage by one try."""
+    calls, waiting = [], [fed(number) for number in range(10)]
+
+    def deliver(batch):
+        calls.append(batch)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+    found = new_round(deliver, patience=3)
+    found.witnesses = witnesses_of(waiting, lambda one: 0)
+
+    found.run(waiting)
+
+    assert 1 == len(calls)
+
+
+def test_witnesses_are_the_first_of_their_runs_and_those_that_were_asked_least():
+    """The newest before others, so that what came since the last round is asked first."""
+    waiting = [fed(number, run=f"run{number % 6}") for number in range(12)]
+    tries = {"k5": 2, "k3": 1, "k0": 7}
+
+    witnesses = witnesses_of(waiting, lambda one: tries.get(one.item.key, 0))
+
+    assert ["k4", "k2", "k1", "k3", "k5", "k0"] == keys(witnesses)
+
+
+@pytest.mark.parametrize(
+    ("suspects", "order"),
+    [
+        ((), [0, 1, 2, 3, 4, 5]),
+        ((4, 5), [4, 0, 5, 1, 2, 3]),
+        ((0, 1, 2, 3), [0, 1, 4, 2, 3, 5]),
+        ((0, 1, 2, 3, 4), [0, 1, 5, 2, 3, 4]),
+        ((0, 1, 2, 3, 4, 5), [0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_suspects_are_spread_among_the_others(suspects, order):
+    """So that they have answers after them, and do not pass for an outage."""
+    turns = in_turn([fed(number) for number in range(6)], lambda one: one.offset in suspects, 4)
+
+    assert order == [one.offset for one in turns]
+
+
+def test_a_round_ends_when_it_has_taken_enough():
+    """However much waits."""
+    found = new_round(refusing())
+    found.most = 3
+
+    found.run([fed(number) for number in range(10)])
+
+    assert ["k0", "k1", "k2"] == keys(found.taken)
 
 
 def refused_connection():
