@@ -89,7 +89,14 @@ def _verdict(run: RunRecord, dead: Dead, store: RunStore) -> RunRecord:
 
 def _last_evidence(run: RunRecord, store: RunStore) -> str:
     # Times are text of one form, so the latest is the greatest.
-    latest = run.start_time
-    for event in store.events(run.run_id):
-        latest = max(latest, event.timestamp)
-    return latest
+    return max(run.start_time, _last_line(run, store) or _last_event(run, store))
+
+
+def _last_line(run: RunRecord, store: RunStore) -> str | None:
+    """Return when the last line about the run was written, None where the store has no journal that tells."""
+    last_sign = getattr(store, "last_sign", None)
+    return None if last_sign is None else last_sign(run)
+
+
+def _last_event(run: RunRecord, store: RunStore) -> str:
+    return max((event.timestamp for event in store.events(run.run_id)), default=run.start_time)

@@ -12,7 +12,7 @@ from ...plugins.lines import kind_of, leading_records, records_in
 from ...plugins.records import Record
 from .files import JournalFile, gzip_faults
 
-__all__ = ["Found", "Reader", "lines_of", "read_records"]
+__all__ = ["Found", "Reader", "blocks_of", "lines_of", "read_records"]
 
 _BLOCK_BYTES = 1 << 20
 _complaints = Complaints(logging.getLogger("telemetry.journal"))
@@ -75,7 +75,7 @@ class Reader:
             )
 
     def _found_in(self, stream: IO[bytes]) -> Iterator[Found]:
-        for block in _blocks(stream):
+        for block in blocks_of(stream):
             start = self.position
             if block.endswith(b"\n") or self.file.is_closed:
                 yield from self._in_lines(block, start)
@@ -101,12 +101,12 @@ class Reader:
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the rest of *stream* line by line, newlines included; the last line may lack its own."""
-    for block in _blocks(stream):
+    for block in blocks_of(stream):
         for begin, end in _all_lines(block):
             yield block[begin:end]
 
 
-def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
+def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
     """Yield the rest of *stream* in blocks of whole lines; the last block may lack its newline."""
     held: list[bytes] = []
     # read1() and not read(): of a gzip file that was cut, read() drops what it has when it meets the end.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from ...plugins import RunEvent, RunQuery, RunRecord
 from ...plugins.asking import need_text, need_text_or_none
 from ...plugins.rows import Rows
+from ..journal.last_sign import last_sign
 from ..reading.pages import PAGE, paged_events, paged_runs
 from .answers import Answers
 from .catch_up import EVENTS, RUNS
@@ -31,6 +33,7 @@ class CaughtUpStore(ABC):
     No call holds the database between two pages, so a reader who takes his time never keeps the WAL from being cut.
     """
 
+    _journal_dir: Path | None
     _is_settled = False
 
     @abstractmethod
@@ -133,6 +136,10 @@ class CaughtUpStore(ABC):
 
     def _page_of_events(self, run_id: str | None, event_type: str | None, after: int) -> list[RunEvent]:
         return self._ask(lambda answers: answers.page_of_events(run_id, event_type, after, PAGE))
+
+    def last_sign(self, run: RunRecord) -> str | None:
+        """Return the time of the last line about a run in the journal, which no column tells; None without one."""
+        return None if self._journal_dir is None else last_sign(self._journal_dir, run.run_id, run.start_time)
 
     def commits(self, run_id: str) -> list[dict[str, Any]]:
         """See `RunStore`."""

@@ -28,6 +28,8 @@ class JournalStore(CaughtUpStore):
         journal_dir: the folder of the journal; nothing is written there.
     """
 
+    _journal_dir: Path
+
     def __init__(self, journal_dir: Path) -> None:
         self._journal_dir = journal_dir
         self._database = ScratchDatabase()
