@@ -14,7 +14,7 @@ from ..plugins.ids import generate_run_id, get_iso8601_timestamp
 from ..plugins.mend import Complaint
 from ..plugins.merge import placeholder
 from ..plugins.records import MetricsUpdate, RunEvent, RunRecord
-from . import lifecycle
+from . import lifecycle, parting
 from .intake import Intake, Settings
 from .live import LiveRun, LiveRuns
 from .machine import host
@@ -51,6 +51,7 @@ class TelemetryClient(StoredRuns):
     ) -> None:
         from .wiring import set_up
 
+        parting.make_room()
         self._setup: Setup = set_up(config, sinks, overrides)
         self.config: TelemetryConfig = self._setup.config
         self.is_strict: bool = bool(self.config.strict)
@@ -61,7 +62,8 @@ class TelemetryClient(StoredRuns):
         self._ownership = Ownership(self._setup.state_dir, self._bus, self._setup.open_store)
         super().__init__(self._setup.open_store, self._ownership.judge, self._setup.delivers)
         self._ownership.look()
-        lifecycle.register(self)
+        self._belongings = parting.Belongings(self._setup, self._ownership, self._runs, owns_sinks=sinks is None)
+        lifecycle.register(self, self._belongings)
 
     @border(otherwise=any_run_id)
     def start_run(
@@ -254,10 +256,8 @@ class TelemetryClient(StoredRuns):
 
     def _forked(self) -> None:
         """Start anew in the child of a fork: the parent's runs stay the parent's."""
-        open_runs = self._runs.forget_all()
         self._forget_store()
-        self._bus.renew_after_fork()
-        self._ownership.forked(open_runs)
+        self._belongings.forked()
 
     def _exiting(self, deadline_s: float) -> None:
         """Bring out what is held back and leave word; not closed, for other exit handlers may still log."""

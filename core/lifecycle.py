@@ -13,6 +13,7 @@ from typing import Any
 # Imported for its order: what it registers for a fork has to come first, or a sink would be told of the fork by way
 # of a thread that only the parent has.
 from ..plugins import worker  # noqa: F401
+from . import parting
 from .shield import attempt, text_of
 
 __all__ = ["register"]
@@ -23,9 +24,14 @@ _log = logging.getLogger("telemetry.client")
 _clients: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 
 
-def register(client: Any) -> None:
-    """Follow *client* until nobody holds it any more; also when it is closed, since a record opens it again."""
+def register(client: Any, belongings: parting.Belongings) -> None:
+    """
+    Follow *client* until nobody holds it any more; also when it is closed, since a record opens it again.
+
+    Then its *belongings* are closed.
+    """
     _clients[id(client)] = client
+    parting.follow(client, belongings)
 
 
 def _followed() -> list[Any]:
@@ -37,11 +43,13 @@ def _at_exit() -> None:
     end = time.monotonic() + _EXIT_S
     for client in _followed():
         _tried("exit", client._exiting, max(0.0, end - time.monotonic()))
+    parting.close_dropped(max(0.0, end - time.monotonic()))
 
 
 def _in_child() -> None:
     for client in _followed():
         _tried("fork", client._forked)
+    parting.forget_dropped()
 
 
 def _tried(occasion: str, act: Callable[..., None], *args: Any) -> None:

@@ -49,6 +49,11 @@ class Ownership:
     def _new_claim(self) -> Claim | None:
         return Claim(self._folder, self._bus.writer) if self._folder is not None else None
 
+    @property
+    def is_claimed(self) -> bool:
+        """Whether this client holds its claim."""
+        return self._claim is not None and self._claim.is_held
+
     def take(self) -> None:
         """Claim to be alive; called at each start of a run, done at the first and looked at once a second."""
         claim = self._claim

@@ -67,6 +67,14 @@ class Worker:
                 self._start()
             return self._thread is not None or self._is_parked
 
+    def nudge(self) -> None:
+        """Do as `wake()` does unless a lock would have to be waited for: for finalizers, which may run under others."""
+        if self._changed.acquire(blocking=False):
+            try:
+                self.wake()
+            finally:
+                self._changed.release()
+
     def _start(self) -> None:
         # Noted before it runs: a signal handler that interrupts start() must not begin a second one.
         self._thread = threading.Thread(target=self._run, name=f"telemetry-{self._name}", daemon=True)

@@ -72,6 +72,8 @@ class Healer:
             raise
         except (Retryable, StoreError) as error:
             return self._failed(error)
+        except OSError as error:  # the journal's: no descriptor is left, say
+            return self._failed(StoreError(f"the journal in {self._journal_dir} cannot be read: {error}"))
         self.fault, self._rest_s = None, _FIRST_REST_S
         if is_done:
             self._heard = calls

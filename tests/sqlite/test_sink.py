@@ -21,6 +21,7 @@ from patience import own_clock, until
 from telemetry.plugins import CommitLink, DeliveryReport, Refused, RetryPolicy, RunRecord, SinkContext, StoreError
 from telemetry.sinks.sqlite.connection import CHECKPOINT_BYTES, Database
 from telemetry.sinks.sqlite.file_lock import FileLock
+from telemetry.sinks.sqlite.healing import Healer
 from telemetry.sinks.sqlite.pending import Pending
 from telemetry.sinks.sqlite.sink import SqliteSink
 
@@ -439,6 +440,18 @@ def test_the_first_run_of_all_wakes_no_healer(agent: Agent, sink: SqliteSink, a_
 
     assert "telemetry-sqlite" not in {thread.name for thread in threading.enumerate()}
     assert not sink.telemetry_health()["is_catching_up"]
+
+
+def test_a_journal_that_cannot_be_listed_ends_no_thread(path: Path, tmp_path: Path) -> None:
+    """No descriptor is left, say: the healer rests and tries again, and its fault can be told."""
+    healer = Healer(Database(path), tmp_path / ("x" * 300))
+    healer.call()
+
+    pause_s = healer.step()
+
+    assert 1.0 == pause_s
+    assert healer.is_called
+    assert "the journal in" in str(healer.fault)
 
 
 def test_a_full_disk_is_survived(processes: Any, path: Path, context: SinkContext) -> None:
