@@ -114,6 +114,7 @@ def desk_folder(tmp_path_factory) -> Path:
     (folder / "base").mkdir(mode=0o700)
     (folder / "new.toml").write_text('agent_owner = "me"\n')
     (folder / "report.sql").write_text("SELECT count(*) FROM runs")
+    (folder / "crawl.py").write_text("x = 1\n")
     (folder / "src").mkdir()
     (folder / "src" / "a.py").write_text("x = 1\n")
     (folder / "telemetry.hq.toml").write_text(

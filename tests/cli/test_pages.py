@@ -38,6 +38,10 @@ def row(option: click.Option) -> str:
     text = option.help.replace("|", r"\|")
     if option.show_default:
         text += f" Default `{option.default}`."
+    if isinstance(option.type, click.IntRange) and option.type.max is not None:
+        text += f" {option.type.max} at most."
+    if option.required:
+        text += " Required."
     if isinstance(option.type, click.Choice) and not option.is_flag:
         text += f" One of {', '.join(f'`{choice}`' for choice in option.type.choices)}."
     return f"| {names} | {text} |"

@@ -25,7 +25,7 @@ _RUN_VARIABLE = "TELEMETRY_RUN_ID"
 _MOST_LINES = 5
 _EXAMPLES = (
     ("telemetry exec --agent backup --job nightly -- tar -cf src.tar src", "record a command that knows nothing of it"),
-    ("telemetry exec --agent ci -- python3 -m compileall -q src", "runs that the command records become children"),
+    ("telemetry exec --agent ci -- python3 crawl.py", "runs that crawl.py records become children of this one"),
 )
 
 

@@ -16,7 +16,10 @@ __all__ = ["command"]
 
 _EXAMPLES = (
     ("telemetry merge usb/agent-metrics", "take in what another machine recorded"),
-    ("telemetry --base-dir all merge ci-1 ci-2", "gather the copies of several machines in one place"),
+    (
+        "telemetry --base-dir all merge ci-1 ci-2",
+        "gather copies of several machines in the folder all, which must be there",
+    ),
 )
 
 
