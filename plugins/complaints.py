@@ -6,6 +6,8 @@ import logging
 import time
 from typing import Any
 
+from . import voice  # noqa: F401 - wherever somebody complains it is to be heard who
+
 __all__ = ["PAUSE_S", "Complaints"]
 
 PAUSE_S = 60.0
