@@ -63,15 +63,17 @@ class Cursor(msgspec.Struct, frozen=True):
     """
     Everything that a delivery must remember.
 
-    `first_day` (`YYYYMMDD`) bounds the shared journal: what is older was written before the sink existed. It is
-    empty when the whole journal is delivered. `ahead` has the keys of items behind a mark that are done already,
-    while one before them has to be tried again.
+    `first_day` (`YYYYMMDD`) is the newest day that the shared journal had when the sink was new; it is empty when the
+    whole journal is delivered. `left_out` names the gzipped files that were there then, and the plain ones have marks.
+    Older versions wrote none and left out whatever had an older name; so do we where it is None. `ahead` has the keys
+    of items behind a mark that are done already, while one before them has to be tried again.
     """
 
     first_day: str = ""
     marks: tuple[Mark, ...] = ()
     ahead: tuple[str, ...] = ()
     trouble: Trouble | None = None
+    left_out: tuple[str, ...] | None = None
     version: int = _VERSION
 
 
@@ -84,10 +86,11 @@ def first_cursor(journal_dir: Path | None, *, is_backfill: bool) -> Cursor:
     files = [] if is_backfill or journal_dir is None else journal_files(journal_dir)
     if not files:
         return Cursor()
-    last_day = day_of(files[-1])
-    # Only the last day is measured: a look into a thousand gzipped files would hold the agent for seconds.
-    measured = [(file, file.head) for file in files if day_of(file) == last_day]
-    return Cursor(last_day, tuple(mark_at(file, file.name, head, file.size) for file, head in measured if head))
+    # By name and place, not by day: a clock that was ahead would leave out all that is written when it is right again.
+    # A look into a thousand gzipped files would hold the agent for seconds, and nothing can be added to them.
+    measured = [(file, file.head) for file in files if not file.is_closed]
+    marks = tuple(mark_at(file, file.name, head, file.size) for file, head in measured if head)
+    return Cursor(day_of(files[-1]), marks, left_out=tuple(file.name for file in files if file.is_closed))
 
 
 def create_cursor(path: Path, cursor: Cursor) -> bool:

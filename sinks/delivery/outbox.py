@@ -71,7 +71,7 @@ class Outbox:
         cursor = self._cursor()
         if self.context.journal_dir is None or cursor is None:
             return None
-        shared = Source(self.context.journal_dir, first_day=cursor.first_day)
+        shared = sources_of(self._places, self.context.journal_dir, cursor)[-1]
         first = next(_waiting([shared], cursor, self.wants), None)
         return None if first is None else first.spot[0][len("events_") :][:8]
 
@@ -79,16 +79,14 @@ class Outbox:
         """Return where each file that is delivered ends now; None where nothing can be added any more."""
         return {
             source.name_of(file): None if file.is_closed else file.size
-            for source in sources_of(self._places, self.context.journal_dir, "")
+            for source in sources_of(self._places, self.context.journal_dir, Cursor())
             for file in source.files()
         }
 
     def left_of(self, ends: Mapping[str, int | None]) -> Iterator[str]:
         """Yield the keys of the records that wait and stood before *ends*, which `ends()` gave, oldest first."""
         cursor = self._cursor()
-        sources = sources_of(
-            self._places, self.context.journal_dir if cursor else None, cursor.first_day if cursor else ""
-        )
+        sources = sources_of(self._places, self.context.journal_dir if cursor else None, cursor or Cursor())
         for fed in _waiting(sources, cursor or Cursor(), self.wants):
             end = ends.get(fed.spot[0], 0)
             if end is None or fed.offset < end:
@@ -187,7 +185,7 @@ def _cursor_in(places: Places) -> Cursor | None:
 
 def _counted(places: Places, cursor: Cursor, journal_dir: Path | None, wants: Wants) -> tuple[int, str | None]:
     """Return how many records wait, and the time of the first."""
-    waiting = _waiting(sources_of(places, journal_dir, cursor.first_day), cursor, wants)
+    waiting = _waiting(sources_of(places, journal_dir, cursor), cursor, wants)
     first = next(waiting, None)
     return (0, None) if first is None else (1 + sum(1 for _ in waiting), _time_of(first.item.record))
 

@@ -142,7 +142,7 @@ class Pump:
         return max(0.0, self.rests_until - time.monotonic())
 
     def _feed_from(self, cursor: Cursor) -> Feed:
-        sources = sources_of(self._places, self._context.journal_dir, cursor.first_day)
+        sources = sources_of(self._places, self._context.journal_dir, cursor)
         return Feed(sources, cursor.marks, self._plan.wants)
 
     def _led(self) -> Window | None:

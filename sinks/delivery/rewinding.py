@@ -52,8 +52,13 @@ def _rewound(cursor: Cursor | None, day: str) -> Cursor:
         return Cursor(first_day=day)
     kept = tuple(mark for mark in cursor.marks if _is_before(mark, day))
     # The keys of what was done ahead of a mark are of no use behind a mark that is gone.
-    return Cursor(first_day=min(cursor.first_day, day), marks=kept)
+    left_out = None if cursor.left_out is None else tuple(name for name in cursor.left_out if _day_in(name) < day)
+    return Cursor(first_day=min(cursor.first_day, day), marks=kept, left_out=left_out)
 
 
 def _is_before(mark: Mark, day: str) -> bool:
-    return mark.name.startswith(_OWN) or mark.name[len("events_") :][:8] < day
+    return mark.name.startswith(_OWN) or _day_in(mark.name) < day
+
+
+def _day_in(name: str) -> str:
+    return name[len("events_") :][:8]

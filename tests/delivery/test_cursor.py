@@ -27,6 +27,7 @@ def test_what_is_saved_is_loaded(tmp_path):
         (Mark("events_20261123.ndjson", "abc", 17, "0a"),),
         ("key1", "key2"),
         Trouble("2026-11-23T10:00:00+00:00", 3, 1, "503", "run", "key", "2026-11-23T10:00:04+00:00"),
+        ("events_20261122.ndjson",),
     )
 
     save_cursor(tmp_path / "c", cursor)
@@ -64,15 +65,17 @@ def test_creating_leaves_an_existing_cursor(tmp_path):
 
 
 def test_a_new_sink_begins_behind_what_is_there(base):
-    """The last day is measured, older days are ruled out by name."""
+    """Plain files are measured, since they may grow; of gzipped ones the names are enough."""
     base.write_runs("r1", "r2")
     (file,) = journal_files(base.raw)
-    shutil.copy(file.path, base.raw / "events_20200101.ndjson")
+    shutil.copy(file.path, base.raw / "events_20200102.ndjson")
+    (base.raw / "events_20200101.ndjson.gz").write_bytes(gzip.compress(file.path.read_bytes()))
 
     cursor = first_cursor(base.raw, is_backfill=False)
 
-    assert file.name[7:15] == cursor.first_day
-    assert [(file.name, file.head, file.size)] == [(mark.name, mark.head, mark.offset) for mark in cursor.marks]
+    names = ["events_20200102.ndjson", file.name]
+    assert (file.name[7:15], ("events_20200101.ndjson",)) == (cursor.first_day, cursor.left_out)
+    assert [(name, file.head, file.size) for name in names] == [(m.name, m.head, m.offset) for m in cursor.marks]
 
 
 @pytest.mark.parametrize(("has_journal", "is_backfill"), [(False, False), (True, True)])

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from telemetry.plugins import MetricsUpdate, RunEvent, RunRecord, encode_line
 from telemetry.sinks.delivery import feed as feed_module
-from telemetry.sinks.delivery.cursor import Mark
+from telemetry.sinks.delivery.cursor import Cursor, Mark
 from telemetry.sinks.delivery.feed import Feed
+from telemetry.sinks.delivery.places import Places
 from telemetry.sinks.delivery.sources import Source, sources_of
 from telemetry.sinks.delivery.wants import Wants
 
@@ -356,15 +357,24 @@ def test_around_midnight_a_run_stays_in_order(journal):
 
 def test_sources_are_the_own_journal_and_the_shared_one(tmp_path):
     """The own one is always looked at: retried dead letters lie there."""
-    from telemetry.sinks.delivery.places import Places
-
     places = Places(tmp_path, "hq")
 
-    assert [tmp_path / "hq"] == [source.directory for source in sources_of(places, None, "20261123")]
-    own, shared = sources_of(places, tmp_path / "raw", "20261123")
+    assert [tmp_path / "hq"] == [source.directory for source in sources_of(places, None, Cursor("20261123"))]
+    own, shared = sources_of(places, tmp_path / "raw", Cursor("20261123"))
     assert (("own/", "", True), ("", "20261123", False)) == tuple(
         (source.prefix, source.first_day, source.is_own) for source in (own, shared)
     )
+
+
+def test_files_are_left_out_by_name(tmp_path):
+    """Not by day, where the cursor names them: a clock may have been wrong."""
+    for name in ("events_20261121.ndjson.gz", "events_20261121.r1.ndjson", "events_20261122.ndjson"):
+        (tmp_path / name).touch()
+    cursor = Cursor("20261123", left_out=("events_20261121.ndjson",))
+
+    *_, shared = sources_of(Places(tmp_path, "hq"), tmp_path, cursor)
+
+    assert ["events_20261121.r1.ndjson", "events_20261122.ndjson"] == [file.name for file in shared.files()]
 
 
 @given(st.data())
