@@ -11,6 +11,7 @@ from attrs import frozen
 from ...plugins.complaints import Complaints
 from ...plugins.records import Record, RunRecord
 from ..journal import JournalFile, Reader
+from ..journal.files import Stamp
 from .completion import completed
 from .cursor import Mark, day_of, is_still_there, mark_at
 from .item import Item, key_of
@@ -47,6 +48,7 @@ class Feed:
         self._marks = {(mark.name, mark.head): mark for mark in marks}
         self._offsets = {spot: mark.offset for spot, mark in self._marks.items()}
         self._files: dict[str, JournalFile] = {}
+        self._stamps: dict[str, Stamp | None] = {}
         self._pass: Generator[Fed] | None = None
 
     def read(self, limit: int, limit_bytes: int) -> list[Fed]:
@@ -81,17 +83,23 @@ class Feed:
         for source in self._sources:
             # The newest file is measured first: around midnight a run's first line may go to the old file and its
             # next one to the new, and whatever of the new one is within its measure, the lines before it are too.
-            measured = [(file, None if file.is_closed else file.size) for file in reversed(source.files())]
+            measured = [(file, None if file.is_closed else file.stamp) for file in reversed(source.files())]
             known = self._offsets_by_name()
-            for file, size in reversed(measured):
-                name = source.name_of(file)
+            for file, stamp in reversed(measured):
+                name, size = source.name_of(file), stamp and stamp.size
                 self._files[name] = file
                 if size == 0:
                     continue  # gzipped since it was listed, as likely as not: the next pass finds it under its new name
                 # Few files have news, and the rest must stay cheap: the digest of a first line costs 50 us, of a
                 # gzipped file 2 ms, and there may be hundreds.
-                if not _is_read(file, size, known.get(name, ())) and (head := file.head) is not None:
+                is_read = _is_read(file, size, known.get(name, ())) and self._is_as_it_was(name, stamp)
+                if not is_read and (head := file.head) is not None:
+                    self._stamps[name] = stamp
                     yield from self._items_of(source, file, (name, head), size)
+
+    def _is_as_it_was(self, name: str, stamp: Stamp | None) -> bool:
+        """Return whether the file *name*, of the size that was read, can be no other one by that name."""
+        return stamp is None or not stamp.is_recent or stamp == self._stamps.get(name)
 
     def _offsets_by_name(self) -> dict[str, list[int]]:
         known: dict[str, list[int]] = {}

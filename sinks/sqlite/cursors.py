@@ -109,8 +109,14 @@ def _has_more(file: JournalFile, row: _Row | None, kind: str) -> bool:
         return True
     if file.is_closed:
         return file.has_more(row.offset(kind))
-    size = file.size
-    return size > row.offset(kind) or size < row.furthest
+    stamp = file.stamp
+    if stamp.size > row.offset(kind) or stamp.size < row.furthest:
+        return True
+    return stamp.is_recent and _is_another(row, file.head or "")
+
+
+def _is_another(row: _Row, head: str) -> bool:
+    return row.head not in (head, "")
 
 
 def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
@@ -126,7 +132,7 @@ def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
     head = file.head or ""
     if row is None:
         return Cursor(file, kind, head, 0, None, None, is_repeated=".r" in file.name)
-    if row.head not in (head, "") or _is_shorter(file, row):
+    if _is_another(row, head) or _is_shorter(file, row):
         return Cursor(file, kind, head, 0, None, row.file_no, is_repeated=True)
     is_repeated = ".r" in file.name or row.file_no != row.first_no
     return Cursor(file, kind, head, row.offset(kind), row.file_no, None, is_repeated)

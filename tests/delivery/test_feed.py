@@ -5,6 +5,7 @@ import itertools
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from telemetry.sinks.delivery.feed import Feed
 from telemetry.sinks.delivery.places import Places
 from telemetry.sinks.delivery.sources import Source, sources_of
 from telemetry.sinks.delivery.wants import Wants
+from telemetry.sinks.journal import JournalFile
 
 DAYS = ("20261122", "20261123", "20261124")
 EVERYTHING = 1 << 30
@@ -134,6 +136,38 @@ def test_reading_is_bounded_by_count_and_by_size(journal):
     assert 7 == len(feed.read(50, EVERYTHING))
     assert [] == feed.read(50, EVERYTHING)
     assert [] == feed.read(50, 0)
+
+
+@pytest.mark.parametrize("is_new_feed", [True, False])
+@pytest.mark.parametrize("old", [(line(1), line(2)), (line(3), line(2))], ids=["another", "cut and grown"])
+def test_another_file_of_the_same_name_and_size_comes_whole(journal, is_new_feed, old):
+    """The day was deleted and written again, or lost its end and grew again: its size says nothing then."""
+    journal.add(DAYS[1], *old)
+    feed = journal.feed()
+    feed.read(10, EVERYTHING)
+    feed = journal.feed(feed.marks()) if is_new_feed else (feed.marks(), feed)[1]
+    size = journal.file(DAYS[1]).stat().st_size
+    journal.file(DAYS[1]).unlink()
+    journal.add(DAYS[1], line(3), line(4))
+    assert size == journal.file(DAYS[1]).stat().st_size
+
+    assert ["r3", "r4"] == ids(feed.read(10, EVERYTHING))
+    assert [] == feed.read(10, EVERYTHING)
+
+
+def test_a_day_that_nobody_wrote_for_long_is_not_looked_into(journal, monkeypatch):
+    """Its size is enough: there may be hundreds, and each look costs 50 us at each pass."""
+    journal.add(DAYS[0], line(1))
+    feed = journal.feed()
+    feed.read(10, EVERYTHING)
+    marks = feed.marks()
+    long_ago = time.time() - 3 * 86_400
+    os.utime(journal.file(DAYS[0]), (long_ago, long_ago))
+    looks = []
+    monkeypatch.setattr(JournalFile, "head", property(lambda file: looks.append(file.name)))
+
+    assert [] == journal.feed(marks).read(10, EVERYTHING)
+    assert [] == looks
 
 
 def test_what_is_added_later_comes_later(journal):

@@ -3,7 +3,9 @@
 import gzip
 import itertools
 import json
+import os
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from telemetry.plugins import (
     encode_line,
     get_iso8601_timestamp,
 )
+from telemetry.sinks.journal import JournalFile
 from telemetry.sinks.sqlite.catch_up import EVENTS, RUNS, CatchUp
 from telemetry.sinks.sqlite.connection import Database
 from telemetry.sinks.sqlite.writes import load_run, write_run
@@ -260,6 +263,35 @@ def test_a_file_with_another_first_line_is_another_file(database, journal, write
     catch_up.run(EVENTS)
 
     assert ["old", "in both", "new", "more"] == payloads(database)
+
+
+def test_another_file_of_the_same_size_is_another_file(database, journal, write, catch_up):
+    """The day was deleted, and the same job made as many bytes again: its size says nothing."""
+    write(an_event(payload="old 1"), an_event(payload="old 2"))
+    catch_up.run(RUNS, EVENTS)
+    size = (journal / TODAY).stat().st_size
+    (journal / TODAY).unlink()
+    write(an_event(payload="new 1"), an_event(payload="new 2"))
+    assert size == (journal / TODAY).stat().st_size
+
+    catch_up.run(RUNS, EVENTS)
+
+    assert ["old 1", "old 2", "new 1", "new 2"] == payloads(database)
+    assert 2 == rows(database, "SELECT count(*) FROM journal_files")[0][0]
+
+
+def test_a_day_that_nobody_wrote_for_long_is_not_looked_into(journal, write, catch_up, monkeypatch):
+    """Its size is enough: there may be hundreds, and each look costs a question 50 us."""
+    write(a_start(), an_event())
+    catch_up.run(RUNS, EVENTS)
+    long_ago = time.time() - 3 * 86_400
+    os.utime(journal / TODAY, (long_ago, long_ago))
+    looks: list[str] = []
+    monkeypatch.setattr(JournalFile, "head", property(lambda file: looks.append(file.name)))
+
+    catch_up.run(RUNS, EVENTS)
+
+    assert [] == looks
 
 
 def test_a_file_that_shrank_is_read_again(database, journal, write, catch_up):
