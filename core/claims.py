@@ -104,6 +104,11 @@ class Claim:
         return self.folder / f"{self.writer}.json"
 
     @property
+    def is_held(self) -> bool:
+        """Whether the lock is held."""
+        return self._locked is not None
+
+    @property
     def _draft(self) -> Path:
         return self.folder / f".{self.writer}.new"
 
