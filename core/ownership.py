@@ -109,8 +109,12 @@ class Ownership:
         return None
 
     def _publish(self, run: RunRecord) -> None:
+        lost = self._bus.losses.total
         writer, seq = self._bus.stamp()
         self._bus.publish(attrs.evolve(run, writer=writer, seq=seq))
+        if self._bus.losses.total > lost:
+            # On a disk that is full, say: the claim of the dead has to stay for whoever looks when there is room.
+            raise Retryable("the journal did not take the verdict on a dead run; it is written at a later look")
 
     def _tried(self, act: Callable[..., Any], *args: Any) -> None:
         self._complain(attempt(act, *args)[1])

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from ..plugins.errors import Retryable
 from ..plugins.merge import fold
 from ..plugins.records import RunRecord
 from ..plugins.store import RunQuery, RunStore
@@ -32,16 +33,27 @@ def judge(folder: Path, open_store: Callable[[], RunStore], publish: Callable[[R
         folder: the folder of all claims, `{base}/state/live`.
         open_store: opens a store that is up to date with the journal; called only when somebody died.
         publish: takes the run as it ended; returns when it is safe.
+
+    Raises:
+        Retryable: the store lacks what the journal has since; nobody is judged, and no claim is gone.
     """
     with closing(dead_processes(folder)) as dead_ones:
         first = next(dead_ones, None)
         if first is None:
             return 0
         with closing(open_store()) as store:
+            _need_all(store)
             # Asked once, for all: whoever is dead here was so before.
             writers = {run.run_id: run.writer for run in store.runs(RunQuery(status="running", limit=None))}
             count = _judge_one(first, writers, store, publish)
             return count + sum(_judge_one(dead, writers, store, publish) for dead in dead_ones)
+
+
+def _need_all(store: RunStore) -> None:
+    # A run that it does not know yet, while it is locked, say, would lose its claim and never be judged.
+    is_up_to_date = getattr(store, "is_up_to_date", None)
+    if is_up_to_date is not None and not is_up_to_date():
+        raise Retryable("the store lacks what the journal has since; the dead are judged once it is there")
 
 
 def _judge_one(

@@ -67,6 +67,10 @@ class CaughtUpStore(ABC):
         if not self._is_settled:
             self._catch_up(RUNS)
 
+    def is_up_to_date(self) -> bool:
+        """Catch up with the runs; return whether nothing is missing that the journal has of them."""
+        return self._catch_up(RUNS)
+
     def catch_up(self, progress: Progress | None = None) -> bool:
         """
         Read all that the journal has and the database has not, however long it takes; return whether it has all.

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_a_dead_run_has_ended_at_its_last_sign(tmp_path, sign, stores):
     for file in (tmp_path / "db").iterdir():
         file.unlink()
     rebuilt = _seen(tmp_path, run_id)
-    journaled = JournalStore(tmp_path / "raw").get_run(run_id)
+    with closing(JournalStore(tmp_path / "raw")) as journal:
+        journaled = journal.get_run(run_id)
 
     assert ("failed", True) == (run.status, run.verdict)
     assert before <= (run.end_time or "") <= after
