@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from ..plugins.complaints import Complaints
@@ -14,7 +14,6 @@ from ..plugins.ids import generate_run_id
 from ..plugins.mend import Complaint
 from ..plugins.shelter import attempt
 from ..plugins.signals import is_agents_own
-from .misfits import refitted
 from .secret_texts import without_secrets
 
 __all__ = ["Guard", "any_run_id", "attempt", "border", "nothing", "text_of", "warn"]
@@ -100,7 +99,7 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
                 if is_agents_own(error):
                     raise
                 is_strict = getattr(args[0], "is_strict", False)
-                call = refitted(method, args, kwargs) if isinstance(error, TypeError) else None
+                call = attempt(_refitted, method, args, kwargs)[0] if isinstance(error, TypeError) else None
                 if call is not None:
                     warn(_complaints, call[2], is_strict=is_strict)
                     return shielded(*call[0], **call[1])
@@ -112,6 +111,12 @@ def border(otherwise: Callable[..., Any]) -> Callable[[Callable[P, R]], Callable
         return shielded
 
     return decorate
+
+
+def _refitted(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    from .misfits import refitted  # 1 ms, for slips only
+
+    return refitted(method, args, kwargs)
 
 
 def warn(log: Complaints, complaints: Iterable[Complaint], *, is_strict: bool) -> None:
