@@ -168,15 +168,13 @@ def _opened(path: Path) -> Iterator[int | None]:
 
 
 def _is_given_up(descriptor: int, facts: dict[str, Any], *, is_shared: bool = False) -> bool:
-    # A living process loses its lock when it reads its own claim, as whoever makes an archive of the base directory
-    # does. So the process table is asked too, where it can tell.
-    if is_alive(facts):
-        return False
     try:
         lock(descriptor, is_shared=is_shared)
     except OSError:
         return False
-    return True
+    # A living process loses its lock when it reads its own claim, as whoever makes an archive of the base directory
+    # does. So the process table is asked too, where it can tell.
+    return not is_alive(facts)
 
 
 def _facts_of(descriptor: int) -> dict[str, Any]:
