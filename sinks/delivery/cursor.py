@@ -24,7 +24,6 @@ __all__ = [
 ]
 
 _VERSION = 1
-_TAIL_BYTES = 16
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -126,26 +125,14 @@ def save_cursor(path: Path, cursor: Cursor) -> None:
 
 def mark_at(file: JournalFile, name: str, head: str, offset: int) -> Mark:
     """Return the mark for a position in *file*, which the cursor knows as *name*."""
-    return Mark(name, head, offset, _tail_before(file, offset))
+    return Mark(name, head, offset, file.tail_before(offset))
 
 
 def is_still_there(file: JournalFile, mark: Mark) -> bool:
     """Return whether what stood before *mark* stands there still."""
-    return mark.tail == "" or file.is_closed or mark.tail == _tail_before(file, mark.offset)
+    return mark.tail == "" or file.is_closed or mark.tail == file.tail_before(mark.offset)
 
 
 def day_of(file: JournalFile) -> str:
     """Return the day (UTC, `YYYYMMDD`) whose records *file* holds."""
     return file.name[len("events_") :][:8]
-
-
-def _tail_before(file: JournalFile, offset: int) -> str:
-    # A gzipped file is complete for ever, and reading just before an offset would mean to unpack all before it.
-    if file.is_closed or offset == 0:
-        return ""
-    try:
-        with file.open() as stream:
-            stream.seek(max(0, offset - _TAIL_BYTES))
-            return stream.read(min(offset, _TAIL_BYTES)).hex()
-    except FileNotFoundError:
-        return ""

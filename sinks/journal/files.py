@@ -26,6 +26,7 @@ __all__ = [
 _NAME = re.compile(r"events_(\d{8})(?:\.r(\d+))?\.ndjson(\.gz)?")
 _CHUNK_BYTES = 1 << 16
 _DIGEST_BYTES = 16
+_TAIL_BYTES = 16
 _RECENT_NS = 2 * 86_400 * 10**9
 
 
@@ -112,6 +113,21 @@ class JournalFile:
         if not self.is_closed:
             return self.stamp.size > offset
         return _gzip_trailer(self.path) != offset % 2**32
+
+    def tail_before(self, offset: int) -> str:
+        """
+        Return the bytes before *offset*, as hex digits: a file that lost its end and grew again has others there.
+
+        Nothing for a gzipped file, which is complete for ever; to read there would mean to unpack all before it.
+        """
+        if self.is_closed or offset == 0:
+            return ""
+        try:
+            with self.open() as stream:
+                stream.seek(max(0, offset - _TAIL_BYTES))
+                return stream.read(min(offset, _TAIL_BYTES)).hex()
+        except FileNotFoundError:
+            return ""
 
     def open(self) -> IO[bytes]:
         """

@@ -10,7 +10,18 @@ from typing import Any, Protocol
 
 from ..journal import JournalFile, Reader, journal_files
 from .connection import Opened
-from .cursors import EVENTS, RUNS, Cursor, find_cursor, move_cursor, register, settle_cursor, unread, unregistered
+from .cursors import (
+    EVENTS,
+    RUNS,
+    Cursor,
+    find_cursor,
+    move_cursor,
+    register,
+    settle_cursor,
+    tail_of,
+    unread,
+    unregistered,
+)
 from .event_lines import EventReader, store_events
 from .pruned import LINE_KINDS, store_lines
 
@@ -147,13 +158,14 @@ class CatchUp:
 
     def _stored(self, cursor: Cursor, found: list[Any], position: int) -> Cursor | None:
         """Store what was *found* behind *cursor* and move it; return None when it had been moved already."""
+        tail = tail_of(cursor.file, position)
         with self._database.writing(self._wait_s) as opened:
             began = time.monotonic()
             settled = settle_cursor(opened.connection, cursor)
             if settled is None:
                 return None
             _store(opened, settled, found)
-            moved = move_cursor(opened.connection, settled, position)
+            moved = move_cursor(opened.connection, settled, position, tail)
         self._adapt(cursor.kind, len(found), time.monotonic() - began)
         return moved
 

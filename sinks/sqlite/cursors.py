@@ -20,12 +20,14 @@ __all__ = [
     "move_cursor",
     "register",
     "settle_cursor",
+    "tail_of",
     "unread",
     "unregistered",
 ]
 
 RUNS = "runs"
 EVENTS = "events"
+_NO_TAILS = "'', ''"
 _OFFSET_BITS = 40  # a file of 1 TB, and four million files, before the id of an event outgrows SQLite's 63 bits
 
 
@@ -62,6 +64,8 @@ class _Row(NamedTuple):
     head: str
     runs_offset: int
     events_offset: int
+    runs_tail: str
+    events_tail: str
     first_no: int
 
     @property
@@ -70,6 +74,15 @@ class _Row(NamedTuple):
 
     def offset(self, kind: str) -> int:
         return self.runs_offset if kind == RUNS else self.events_offset
+
+    def is_another(self, file: JournalFile, head: str, kind: str) -> bool:
+        """Whether *file* with the first line *head* is not the one that was read, or lost lines that were."""
+        if self.head not in (head, ""):
+            return True
+        tail = self.runs_tail if kind == RUNS else self.events_tail
+        # Earlier versions, and a replay, move the offset alone: then the tail speaks of another one.
+        offset = self.offset(kind)
+        return tail.startswith(f"{offset}:") and not file.is_closed and tail != tail_of(file, offset)
 
 
 def unregistered(opened: Opened, files: Sequence[JournalFile]) -> list[JournalFile]:
@@ -98,7 +111,8 @@ def unread(opened: Opened, files: Sequence[JournalFile], kind: str) -> list[Jour
     """Return those of *files* in which the pass *kind* may find something; one query and one look at each file."""
     if "journal_files" not in opened.shape.tables:
         return list(files)
-    columns = "file_no, head, runs_offset, events_offset, 0"  # whether it is the first of its name is not asked here
+    # Whether it is the first of its name is not asked here.
+    columns = f"file_no, head, runs_offset, events_offset, {_tails(opened)}, 0"
     rows = opened.connection.execute(f"SELECT name, {columns} FROM journal_files ORDER BY file_no")
     latest = {name: _Row(*row) for name, *row in rows}
     return [file for file in files if _has_more(file, latest.get(file.name), kind)]
@@ -112,11 +126,7 @@ def _has_more(file: JournalFile, row: _Row | None, kind: str) -> bool:
     stamp = file.stamp
     if stamp.size > row.offset(kind) or stamp.size < row.furthest:
         return True
-    return stamp.is_recent and _is_another(row, file.head or "")
-
-
-def _is_another(row: _Row, head: str) -> bool:
-    return row.head not in (head, "")
+    return stamp.is_recent and row.is_another(file, file.head or "", kind)
 
 
 def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
@@ -126,22 +136,27 @@ def find_cursor(opened: Opened, file: JournalFile, kind: str) -> Cursor | None:
     A file whose first line has changed, or that is shorter than it was, is another file and read from its start.
     """
     has_cursors = "journal_files" in opened.shape.tables
-    row = _latest(opened.connection, file.name) if has_cursors else None
+    row = _latest(opened.connection, file.name, _tails(opened)) if has_cursors else None
     if not _has_more(file, row, kind):
         return None
     head = file.head or ""
     if row is None:
         return Cursor(file, kind, head, 0, None, None, is_repeated=".r" in file.name)
-    if _is_another(row, head) or _is_shorter(file, row):
+    if row.is_another(file, head, kind) or _is_shorter(file, row):
         return Cursor(file, kind, head, 0, None, row.file_no, is_repeated=True)
     is_repeated = ".r" in file.name or row.file_no != row.first_no
     return Cursor(file, kind, head, row.offset(kind), row.file_no, None, is_repeated)
 
 
-def _latest(connection: sqlite3.Connection, name: str) -> _Row | None:
+def _tails(opened: Opened) -> str:
+    # Whoever only reads may meet a store of an earlier version, which has no such columns.
+    return "runs_tail, events_tail" if opened.shape.has_tails else _NO_TAILS
+
+
+def _latest(connection: sqlite3.Connection, name: str, tails: str = _NO_TAILS) -> _Row | None:
     sql = (
-        "SELECT file_no, head, runs_offset, events_offset, min(file_no) OVER () FROM journal_files WHERE name = ? "
-        "ORDER BY file_no DESC LIMIT 1"
+        f"SELECT file_no, head, runs_offset, events_offset, {tails}, min(file_no) OVER () FROM journal_files "
+        "WHERE name = ? ORDER BY file_no DESC LIMIT 1"
     )
     row = connection.execute(sql, (name,)).fetchone()
     return None if row is None else _Row(*row)
@@ -176,8 +191,18 @@ def _registered(connection: sqlite3.Connection, cursor: Cursor) -> int | None:
     return connection.execute("INSERT INTO journal_files (name, head) VALUES (?, ?)", identity).lastrowid
 
 
-def move_cursor(connection: sqlite3.Connection, cursor: Cursor, offset: int) -> Cursor:
-    """Put *cursor* forward to *offset*, in the transaction that stores what lies before it."""
-    sql = f"UPDATE journal_files SET {cursor.kind}_offset = ? WHERE file_no = ?"
-    connection.execute(sql, (offset, cursor.file_no))
+def tail_of(file: JournalFile, offset: int) -> str:
+    """Return what the store keeps of the bytes before *offset*."""
+    return f"{offset}:{file.tail_before(offset)}"
+
+
+def move_cursor(connection: sqlite3.Connection, cursor: Cursor, offset: int, tail: str) -> Cursor:
+    """
+    Put *cursor* forward to *offset*, in the transaction that stores what lies before it.
+
+    Args:
+        tail: what `tail_of()` says there; read before the transaction, which others wait for.
+    """
+    sql = f"UPDATE journal_files SET {cursor.kind}_offset = ?, {cursor.kind}_tail = ? WHERE file_no = ?"
+    connection.execute(sql, (offset, tail, cursor.file_no))
     return attrs.evolve(cursor, offset=offset)

@@ -55,7 +55,9 @@ def check(shape: Shape, path: Path) -> None:
 
 def needs_work(shape: Shape) -> bool:
     """Whether `prepare()` has something to do in a file of this shape."""
-    if "agent_runs" not in shape.tables or not shape.tables >= OUR_TABLES or not (shape.has_view and shape.has_marks):
+    if "agent_runs" not in shape.tables or not shape.tables >= OUR_TABLES:
+        return True
+    if not (shape.has_view and shape.has_marks and shape.has_tails):
         return True
     if shape.is_of_later_lineage:
         return "commits" not in shape.tables

@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS journal_files (
     events_offset INTEGER NOT NULL DEFAULT 0,
     UNIQUE (name, head)
 );
+-- Each offset once more, and the bytes before it: a file that lost its end in a power cut and grew again has others.
+ALTER TABLE journal_files ADD COLUMN runs_tail TEXT NOT NULL DEFAULT '';
+ALTER TABLE journal_files ADD COLUMN events_tail TEXT NOT NULL DEFAULT '';
 CREATE TABLE IF NOT EXISTS journal_writers (
     writer TEXT PRIMARY KEY,
     seq INTEGER NOT NULL

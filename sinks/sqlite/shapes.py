@@ -81,7 +81,8 @@ class Shape:
     """
     What a store looks like from inside.
 
-    `has_marks` says that its run_extras can tell which runs the journal has not told yet. `statuses` and `triggers`
+    `has_marks` says that its run_extras can tell which runs the journal has not told yet, `has_tails` that its
+    journal_files can tell a file that lost its end. `statuses` and `triggers`
     map each of our words to the one that the file's check lets in. `tokens` are the columns that want a value of
     their own in each row (`event_id`).
     """
@@ -90,6 +91,7 @@ class Shape:
     tables: frozenset[str]
     has_view: bool
     has_marks: bool
+    has_tails: bool
     columns: Mapping[str, Column]
     is_run_id_unique: bool
     statuses: Mapping[str, str]
@@ -176,6 +178,7 @@ def inspect(connection: sqlite3.Connection) -> Shape:
         tables=tables,
         has_view=any(name == "runs" for name, _, _ in made),
         has_marks=any(name == "run_extras" and "unread" in text for name, _, text in made),
+        has_tails=any(name == "journal_files" and "events_tail" in text for name, _, text in made),
         columns=columns,
         is_run_id_unique="run_id" in unique,
         statuses=_status_words(_allowed("status", sql)),

@@ -1,5 +1,6 @@
 """Prove that a database reads its journal once, whole, in order, and whatever lies in it or in the way."""
 
+import contextlib
 import gzip
 import itertools
 import json
@@ -26,6 +27,7 @@ from telemetry.plugins import (
 from telemetry.sinks.journal import JournalFile
 from telemetry.sinks.sqlite.catch_up import EVENTS, RUNS, CatchUp
 from telemetry.sinks.sqlite.connection import Database
+from telemetry.sinks.sqlite.unindexed import find_unindexed
 from telemetry.sinks.sqlite.writes import load_run, write_run
 
 RUN_ID = "20261123T100000Z-crawler-00000001"
@@ -307,6 +309,47 @@ def test_a_file_that_shrank_is_read_again(database, journal, write, catch_up):
 
     assert ["kept", "lost in the journal", "instead"] == payloads(database)
     assert "success" == the_run(database).status
+
+
+@pytest.mark.parametrize("more", [(), ("more", "and more")], ids=["to its size", "beyond it"])
+def test_a_file_that_lost_its_end_and_grew_again_is_read_again(database, journal, write, catch_up, more):
+    """Before anybody looked: neither its size nor its first line tells, but the bytes before the cursor do."""
+    write(a_start(), an_event(payload="kept"), an_event(payload="lost"))
+    catch_up.run(RUNS, EVENTS)
+    lines = (journal / TODAY).read_bytes().splitlines(keepends=True)
+    (journal / TODAY).write_bytes(b"".join(lines[:-1]))
+    write(an_event(payload="new!"), *(an_event(payload=text) for text in more))
+
+    catch_up.run(RUNS, EVENTS)
+
+    assert ["kept", "lost", "new!", *more] == payloads(database)
+
+
+@pytest.mark.parametrize("change", ["DROP COLUMN", "ADD COLUMN"])
+def test_a_store_of_an_earlier_version_goes_on_where_it_was(database, journal, write, catch_up, change):
+    """It has no bytes before its cursors; or they speak of another place, since an earlier version moved the cursor."""
+    write(a_start(), an_event(payload=1), an_event(payload=2))
+    catch_up.run(RUNS, EVENTS)
+    database.close()
+    with contextlib.closing(sqlite3.connect(database.path)) as earlier:
+        if change == "DROP COLUMN":
+            earlier.execute("ALTER TABLE journal_files DROP COLUMN runs_tail")
+            earlier.execute("ALTER TABLE journal_files DROP COLUMN events_tail")
+        else:
+            earlier.execute("UPDATE journal_files SET runs_tail = '7:00', events_tail = '7:00'")
+        earlier.commit()
+    size = (journal / TODAY).stat().st_size
+    write(an_event(payload=3), an_end())
+    with contextlib.closing(Database(database.path, is_read_only=True)) as looker, looker.reading() as opened:
+        assert [size] == [cursor.offset for cursor in find_unindexed(opened, journal).cursors]
+    reader = Database(database.path)
+
+    CatchUp(reader, journal).run(RUNS, EVENTS)
+
+    assert [1, 2, 3] == payloads(reader)
+    ((offset, tail, count),) = rows(reader, "SELECT events_offset, events_tail, count(*) OVER () FROM journal_files")
+    reader.close()
+    assert (1, f"{offset}:") == (count, tail[: len(f"{offset}:")])
 
 
 def test_lines_written_again_after_a_failed_sync_count_once(database, write, catch_up):

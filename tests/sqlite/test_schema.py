@@ -118,7 +118,8 @@ def test_what_the_platform_adds_lies_in_tables_of_its_own(created: Path, rows: C
     """The view `runs` has the columns of agent_runs, then those of run_extras."""
     assert ("run_id", *EXTRA_COLUMNS, "unread") == tuple(described(rows, "run_extras"))
     assert (*COLUMNS, *EXTRA_COLUMNS) == tuple(described(rows, "runs"))
-    assert ["file_no", "name", "head", "runs_offset", "events_offset"] == list(described(rows, "journal_files"))
+    offsets = ["runs_offset", "events_offset", "runs_tail", "events_tail"]
+    assert ["file_no", "name", "head", *offsets] == list(described(rows, "journal_files"))
 
 
 def test_a_new_store_is_in_wal_mode_and_private(created: Path, rows: Callable[..., list[Any]]) -> None:
