@@ -22,6 +22,8 @@ __all__ = ["Belongings", "close_dropped", "follow", "forget_dropped", "make_room
 
 _CLOSE_S = 2.0
 _BRIEFLY_S = 0.05
+_DELIVERS_S = 30.0
+_LATE_S = 0.5
 _MANY = 8  # clients of 7 descriptors each; some systems give a process 256
 _ROOM_S = 0.05
 _POLL_S = 0.001
@@ -35,6 +37,7 @@ class Belongings:
 
     Args:
         owns_sinks: the client has built its sinks. Those that were handed to it may serve another one by now.
+        not_before: when they are closed, by the steady clock, as long as there are few of them.
     """
 
     setup: Setup
@@ -42,6 +45,7 @@ class Belongings:
     runs: LiveRuns
     owns_sinks: bool
     process_id: int = field(factory=os.getpid)
+    not_before: float = 0.0
 
     @property
     def is_open(self) -> bool:
@@ -56,11 +60,21 @@ class Belongings:
         A run that was not ended keeps its claim: it lives as long as the process does, and then gets its verdict.
         """
         end = time.monotonic() + deadline_s
+        self.setup.bus.revive = self._revive
         if not len(self.runs):
             self.ownership.leave(has_open_runs=False)
         self.ownership.close(deadline_s)
         if self.owns_sinks:
             self.setup.close(max(0.0, end - time.monotonic()))
+
+    def _revive(self) -> None:
+        # A delivery whose answer took longer than the closing reports of it: the sinks are opened for that, and nobody
+        # but us is left to close them again.
+        self.setup.attach_all()
+        if self.owns_sinks:
+            self.not_before = time.monotonic() + _LATE_S  # the report itself is still on its way
+            _dropped.append(self)
+            _worker.wake()
 
     def forked(self) -> None:
         """Become the child's in the child of a fork: what the parent has open, and its runs, stay the parent's."""
@@ -76,10 +90,16 @@ def follow(client: Any, belongings: Belongings) -> None:
 
 
 def _let_go(belongings: Belongings) -> None:
+    attempt(_queue, belongings)  # what a finalizer raises is written to the agent's standard error
+
+
+def _queue(belongings: Belongings) -> None:
     # Called wherever the last reference was dropped, or in a garbage collection, so in the midst of any code of the
     # agent's and of ours, under whatever lock: nothing is closed here, and no lock waited for. Where the thread cannot
     # be woken without that, the next client wakes it.
     if belongings.process_id == os.getpid() and belongings.is_open:
+        # What an API has not got yet would have to wait for the next client.
+        belongings.not_before = time.monotonic() + (_DELIVERS_S if belongings.setup.delivers else 0.0)
         _dropped.append(belongings)
         _worker.nudge()
 
@@ -87,8 +107,10 @@ def _let_go(belongings: Belongings) -> None:
 def _close_next() -> float | None:
     if not _dropped:
         return None
-    belongings = _dropped[0]  # left there meanwhile, for the child of a fork
-    attempt(belongings.close, _CLOSE_S if len(_dropped) <= _MANY else _BRIEFLY_S)
+    belongings, are_few = _dropped[0], len(_dropped) <= _MANY
+    if are_few and (wait_s := belongings.not_before - time.monotonic()) > 0:
+        return wait_s
+    attempt(belongings.close, _CLOSE_S if are_few else _BRIEFLY_S)  # left in the queue, for the child of a fork
     _take_off(belongings)
     return 0.0
 

@@ -52,7 +52,8 @@ class Backlog:
         self._limit = limit
         self._is_behind = is_behind
         self.expects_new_store = False
-        self._worker = Worker(self._step_behind, "sqlite")
+        # A step that outlives close() has the connection opened anew, which nobody else is left to close.
+        self._worker = Worker(self._step_behind, "sqlite", at_end=database.close)
         self.renew()
 
     def renew(self) -> None:

@@ -100,6 +100,40 @@ print(left_when(lambda found: not found), os.listdir(base + "/state/live"))
     assert 100 == len(_events(tmp_path / "base"))
 
 
+def test_what_an_api_answers_late_leaves_nothing_open(run, tmp_path):
+    """Of many clients that are dropped together each has little time; what reports later opens its sinks again."""
+    told = run(
+        """
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from telemetry.core import parting
+parting._DELIVERS_S = 0.5
+
+class Slow(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(0.2)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ.update(METRICS_API_URL=f"http://127.0.0.1:{server.server_port}/v1", METRICS_API_TOKEN="a-usual-token")
+clients = [TelemetryClient() for number in range(12)]
+for number, client in enumerate(clients):
+    client.end_run(client.start_run("agent", "job", run_id=f"run-{number}"))
+del clients, client
+# Open again for a late answer, and closed again behind it.
+print(left_when(lambda found: not found and not (time.sleep(0.5) or left())))
+"""
+    )
+
+    assert ["[]"] == told
+
+
 def test_a_run_that_is_held_goes_on(run, tmp_path):
     """Whoever has the run can reach its client, though the client itself has no name any more."""
     told = run(
