@@ -133,7 +133,7 @@ class Pump:
         window = self._led()
         if window is None:
             return self._follow(question)
-        window.fill(self.ledger.tries_of)
+        window.fill(None if self._is_down else self.ledger.tries_of)
         return self._one_round(window, question) if window.waiting else self._finish(window, question)
 
     def _rest_left_s(self) -> float:

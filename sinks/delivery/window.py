@@ -11,6 +11,8 @@ __all__ = ["Window"]
 
 _LEAST_ITEMS = 64
 _MOST_BYTES = 4 << 20
+_MOST_GROWN_BYTES = 1 << 20
+"""1,100 runs, which take 10 MB of memory: an outage should cost next to none, and 2 MB took twice as much."""
 _USUAL_TRIES = 4
 _MOST_DOUBLINGS = 4
 
@@ -38,23 +40,26 @@ class Window:
         """The items that are not done."""
         return [fed for fed in self._items if fed.item.key not in self._done]
 
-    def fill(self, tries_of: Callable[[Fed], int]) -> None:
+    def fill(self, tries_of: Callable[[Fed], int] | None) -> None:
         """
-        Read on, until enough items wait or they take 4 MB: the more, the oftener the first of them has failed.
+        Read on, until enough items wait or they take 4 MB; and more, up to 1 MB, the oftener the first has failed.
 
         Otherwise as many as are enough, and cannot be digested, would hide for ever whether others are taken.
+
+        Args:
+            tries_of: how often an item has failed; None where nobody listens, so that failures say nothing.
         """
-        waiting = self._filled(self._size)
-        tries = tries_of(waiting[0]) if waiting else 0
+        waiting = self._filled(self._size, _MOST_BYTES)
+        tries = tries_of(waiting[0]) if waiting and tries_of is not None else 0
         if tries > _USUAL_TRIES:
             doublings = min(tries - _USUAL_TRIES, _MOST_DOUBLINGS)
             more = tries - _USUAL_TRIES - doublings
-            self._filled((self._size << doublings) + self._size * more)
+            self._filled((self._size << doublings) + self._size * more, _MOST_GROWN_BYTES)
 
-    def _filled(self, size: int) -> list[Fed]:
-        """Read on until *size* items wait; return those."""
+    def _filled(self, size: int, most_bytes: int) -> list[Fed]:
+        """Read on until *size* items wait, or they take *most_bytes*; return those."""
         waiting = self.waiting
-        room_bytes = _MOST_BYTES - sum(fed.end - fed.offset for fed in waiting)
+        room_bytes = most_bytes - sum(fed.end - fed.offset for fed in waiting)
         self._items += self._feed.read(size - len(waiting), room_bytes)
         self._pass_what_is_done()
         return self.waiting
