@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -58,6 +59,19 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+class _Secured(ssl.SSLSocket):
+    # Before Python 3.13 wrap_socket() leaves the socket of a client that has reset the connection to the garbage
+    # collector, whose warning would fail whatever test runs then.
+    def __del__(self) -> None:
+        self.close()
+
+
+def secured(plain: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+    """Return *plain*, which a client has connected to, with TLS on it."""
+    context.sslsocket_class = _Secured
+    return context.wrap_socket(plain, server_side=True)
+
+
 class Server(ThreadingHTTPServer):
     """One thread a connection, so that one that hangs, be it in the handshake, holds up no other."""
 
@@ -68,11 +82,8 @@ class Server(ThreadingHTTPServer):
         if self.loopback.tls is None:
             super().finish_request(request, address)
             return
-        # Raises for a client that has reset the connection: before Python 3.13 wrap_socket() would meet that too late,
-        # and leave a socket to the garbage collector, whose warning would fail whatever test runs then.
-        request.getpeername()
-        with self.loopback.tls.wrap_socket(request, server_side=True) as secured:
-            super().finish_request(secured, address)
+        with secured(request, self.loopback.tls) as connection:
+            super().finish_request(connection, address)
 
     def handle_error(self, *args: object) -> None:
         """A client that went away is what the tests are about."""

@@ -9,6 +9,8 @@ import ssl
 import threading
 from typing import Self
 
+from loopback import secured
+
 _LENGTH = 8
 _MOST = 1 << 16
 _SSL_REQUEST = (8 << 32 | 80877103).to_bytes(_LENGTH)
@@ -59,7 +61,7 @@ class TlsProxy:
         if asked != _SSL_REQUEST:
             raise ConnectionAbortedError("it does not ask for TLS")
         plain.sendall(b"S")
-        return self._context.wrap_socket(plain, server_side=True)
+        return secured(plain, self._context)
 
     def __exit__(self, *error: object) -> None:
         """End it."""
