@@ -5,6 +5,7 @@ import signal
 from collections import defaultdict
 
 import pytest
+from patience import until
 
 pytest.importorskip("opentelemetry.exporter.otlp.proto.http", reason="needs the extra otlp")
 
@@ -87,7 +88,8 @@ def test_killed_in_mid_delivery(open_client, tmp_path, backend, agent, lives):
     assert last.flush(30)
 
     assert_nothing_is_missing(backend, acknowledged)
-    assert 0 == status(tmp_path / "base" / "state", "otlp", tmp_path / "base" / "raw").pending
+    # The last process also judges the run that the last victim left open, behind its caller: that line may come later.
+    assert until(lambda: 0 == status(tmp_path / "base" / "state", "otlp", tmp_path / "base" / "raw").pending)
     inner = [span for span in backend.spans if span.told.name == "inner"]
     outer_of = {run_id: f"{run_id.partition('-')[0]}-outer" for run_id in acknowledged["end"]}
     assert all(
