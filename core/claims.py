@@ -17,6 +17,7 @@ from attrs import define, field, frozen
 
 from ..plugins.ids import get_iso8601_timestamp
 from ..plugins.private import make_private_folder
+from ..plugins.same_file import close_own, is_open_on, is_same_file
 from .machine import self_portrait
 
 if sys.platform == "win32":
@@ -42,22 +43,13 @@ else:
         fcntl.lockf(descriptor, kind | fcntl.LOCK_NB, 1, _LOCKED_BYTE)
 
 
-__all__ = ["Claim", "claims_held", "is_file_at", "lock"]
+__all__ = ["Claim", "claims_held", "lock"]
 
 _LOCKED_BYTE = 1 << 30  # behind the text: on Windows a locked byte cannot be read by others
 _LOOK_EVERY_S = 1.0
-_GONE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EBADF, getattr(errno, "ESTALE", errno.ENOENT)))
 
 claims_held: dict[str, Claim] = {}
 """The claims of this process, by the names of their files, none of which may be opened here a second time."""
-
-
-def is_file_at(place: Path | int, known: os.stat_result) -> bool:
-    """Return whether *place*, a path or a descriptor, leads to the file *known*; True when that cannot be told."""
-    try:
-        return os.path.samestat(os.stat(place), known)
-    except OSError as error:
-        return error.errno not in _GONE
 
 
 @frozen
@@ -67,8 +59,7 @@ class _Locked:
 
     def close(self) -> None:
         # An agent that becomes a daemon may have closed all descriptors, and the number be another file's by now.
-        if is_file_at(self.descriptor, self.known):
-            os.close(self.descriptor)
+        close_own(self.descriptor, self.known)
 
 
 @define(eq=False)
@@ -149,7 +140,7 @@ class Claim:
     def _is_in_place(self) -> bool:
         # The base directory may have been deleted under us, or a copy been put in its place.
         held = self._locked
-        return held is not None and is_file_at(self.path, held.known) and is_file_at(held.descriptor, held.known)
+        return held is not None and is_same_file(self.path, held.known) and is_open_on(held.descriptor, held.known)
 
     def _put(self, **more: Any) -> None:
         self._is_at_it = True

@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import frozen
 
-from .claims import claims_held, is_file_at, lock
+from ..plugins.same_file import is_same_file
+from .claims import claims_held, lock
 from .machine import boot_id, host, is_alive
 
 __all__ = ["Dead", "Others", "dead_processes", "forget_all"]
@@ -150,7 +151,7 @@ def _if_still_dead(path: Path, others: Others) -> Iterator[Dead]:
             return
         facts = _facts_of(descriptor)
         # Another reader may have judged it since and removed it, or its process have put another in its place.
-        if _is_ours_to_judge(facts) and _is_given_up(descriptor, facts) and is_file_at(path, os.fstat(descriptor)):
+        if _is_ours_to_judge(facts) and _is_given_up(descriptor, facts) and is_same_file(path, os.fstat(descriptor)):
             yield Dead(path, facts, others)
 
 

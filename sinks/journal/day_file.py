@@ -6,7 +6,8 @@ import errno
 import os
 import threading
 
-from .disk import Disk, explained, is_open_on, is_same_file, open_private
+from ...plugins.same_file import close_own, is_open_on, is_same_file
+from .disk import Disk, explained, open_private
 
 __all__ = ["DayFile", "Misplaced"]
 
@@ -193,8 +194,7 @@ class DayFile:
 
     def _close_once(self) -> None:
         descriptor, self._descriptor = self._descriptor, -1
-        if is_open_on(descriptor, self._known):
-            os.close(descriptor)
+        close_own(descriptor, self._known)
 
     def abandon(self) -> None:
         """Close the file in a child after fork, where the thread that holds its lock may not exist."""

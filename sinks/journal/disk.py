@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ...plugins.durable import CANNOT_SYNC, sync_directory
 
-__all__ = ["Disk", "explained", "is_open_on", "is_same_file", "open_private"]
+__all__ = ["Disk", "explained", "open_private"]
 
 _MODE_FILE = 0o600
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)  # Python adds O_CLOEXEC by itself
@@ -77,35 +77,6 @@ def _made(path: str) -> int:
     if hasattr(os, "fchmod"):
         os.fchmod(descriptor, _MODE_FILE)
     return descriptor
-
-
-def is_same_file(path: str, known: os.stat_result) -> bool:
-    """Return whether *path* still leads to the file *known*; True when that cannot be told."""
-    try:
-        return os.path.samestat(os.stat(path), known)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        # Without the right to look, say: the open descriptor still works, and that is what counts.
-        return error.errno != getattr(errno, "ESTALE", None)
-
-
-def is_open_on(descriptor: int, known: os.stat_result, *, needs_name: bool = False) -> bool:
-    """
-    Return whether *descriptor* is still that of the file *known*; costs 1 us.
-
-    `os.closerange()`, as code that makes a daemon calls it, closes our files too, and the next file that the agent
-    opens gets the number: what is written there would be in the agent's file, and a close would take it away.
-
-    Args:
-        needs_name: a file that was deleted since does not count.
-    """
-    try:
-        found = os.fstat(descriptor)
-    except OSError:
-        return False
-    is_known = found.st_ino == known.st_ino and found.st_dev == known.st_dev
-    return is_known and (not needs_name or found.st_nlink > 0 or known.st_nlink == 0)
 
 
 def explained(error: OSError, act: str, path: str) -> OSError:

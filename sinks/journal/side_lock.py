@@ -7,9 +7,10 @@ import time
 from collections.abc import Iterator
 from itertools import repeat
 
+from ...plugins.same_file import is_same_file
 from ..descriptor_lock import FREE, TAKE, close_marked, is_marked, mark
 from ..descriptor_lock import flock as _flock
-from .disk import is_same_file, open_private
+from .disk import open_private
 
 __all__ = ["SideLock"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import weakref
 
+from ...plugins.same_file import close_own, is_open_on
+
 __all__ = ["Wal"]
 
 _HEAD_BYTES = 32
@@ -57,7 +59,7 @@ class Wal:
         Only for whoever has the connection, which must be open: while it is, nobody else deletes the file.
         """
         try:
-            if self._known is not None and not _is_open_on(*self._known):
+            if self._known is not None and not is_open_on(*self._known):
                 self.close()
             spot = self._spot or self._find(size_bytes)
             if spot is None:
@@ -78,7 +80,7 @@ class Wal:
             self._descriptor = os.open(self.path, _READ)
             self._known = self._descriptor, os.fstat(self._descriptor)
             # A descriptor is a plain number: nobody would close it when a client is dropped without being closed.
-            self._closing = weakref.finalize(self, _close_own, *self._known)
+            self._closing = weakref.finalize(self, close_own, *self._known)
             self._closing.atexit = False
         frame_bytes = _frame_bytes(_read(self._descriptor, 0, _HEAD_BYTES))
         if frame_bytes is None:
@@ -92,19 +94,6 @@ class Wal:
         self._descriptor, self._known, self._spot, self._old_salts = None, None, None, b""
         if self._closing is not None:
             self._closing()
-
-
-def _is_open_on(descriptor: int, known: os.stat_result) -> bool:
-    # The agent may have closed it, by os.closerange(): what has the number now is its own, and so is the place in it.
-    try:
-        return os.path.samestat(os.fstat(descriptor), known)
-    except OSError:
-        return False
-
-
-def _close_own(descriptor: int, known: os.stat_result) -> None:
-    if _is_open_on(descriptor, known):
-        os.close(descriptor)
 
 
 def _used_bytes(descriptor: int) -> int:
