@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from ...plugins.merge import agent_of, fold
 from ...plugins.records import MetricsUpdate, RunRecord
 from ..journal import JournalFile, journal_files, read_records
+from ..journal.reading import part_of
 
 __all__ = ["completed"]
 
 _MOST_FILES = 8
 """How many files are searched for the start, newest first: a week and a day."""
 
-# However a program writes JSON, it writes these as they are: no need to know how it would escape the others.
-_PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 _Line = RunRecord | MetricsUpdate
 
 
@@ -71,14 +69,8 @@ def _files_back_from(directory: Path, name: str) -> Iterator[JournalFile]:
 
 def _lines_of(run_id: str, file: JournalFile, before: int | None) -> Iterator[_Line]:
     # To decode takes ten times as long as this look, and nearly every line is another run's.
-    for offset, _, record in read_records(file, kinds=("run", "metrics"), part=_written_part(run_id)):
+    for offset, _, record in read_records(file, kinds=("run", "metrics"), part=part_of(run_id)):
         if before is not None and offset >= before:
             return
         if record.run_id == run_id and isinstance(record, RunRecord | MetricsUpdate):
             yield record
-
-
-def _written_part(run_id: str) -> bytes:
-    """Return what stands in each line of the run, whoever wrote it."""
-    part = max(_PLAIN.findall(run_id), key=len, default="")
-    return f'"{part}"'.encode() if part == run_id else part.encode()

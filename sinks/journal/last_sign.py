@@ -12,7 +12,7 @@ from typing import IO
 from ...plugins.lines import leading_records, records_in
 from ...plugins.records import CommitLink, MetricsUpdate, Record, RunEvent, RunRecord
 from .files import JournalFile, gzip_faults, journal_files
-from .reading import blocks_of
+from .reading import blocks_of, part_of
 
 __all__ = ["last_sign"]
 
@@ -65,7 +65,7 @@ def _blocks_from_the_end(stream: IO[bytes], block_bytes: int) -> Iterator[bytes]
 
 
 def _last_time(block: bytes, run_id: str) -> str | None:
-    mark = _mark_of(run_id)
+    mark = part_of(run_id) or b'"run_id"'
     end = len(block)
     while (place := block.rfind(mark, 0, end)) >= 0:
         begin = block.rfind(b"\n", 0, place) + 1
@@ -74,12 +74,6 @@ def _last_time(block: bytes, run_id: str) -> str | None:
                 return time
         end = begin
     return None
-
-
-def _mark_of(run_id: str) -> bytes:
-    # An id that JSON writes with escapes can look different from line to line: then each line is decoded.
-    is_searchable = run_id.isascii() and run_id.isprintable() and not {*run_id} & {*'"\\'}
-    return run_id.encode() if is_searchable else b'"run_id"'
 
 
 def _records_in(line: bytes) -> list[Record]:

@@ -12,9 +12,11 @@ from ...plugins.lines import kind_of, leading_records, records_in
 from ...plugins.records import Record
 from .files import JournalFile, gzip_faults
 
-__all__ = ["Found", "Reader", "blocks_of", "lines_of", "read_records"]
+__all__ = ["Found", "Reader", "blocks_of", "lines_of", "part_of", "read_records"]
 
 _BLOCK_BYTES = 1 << 20
+# However a program writes JSON, it writes these as they are: no need to know how it would escape the others.
+_PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")
 _complaints = Complaints(logging.getLogger("telemetry.journal"))
 
 
@@ -97,6 +99,12 @@ class Reader:
             self.position = start + after
             if self._kinds is None or kind_of(record) in self._kinds:
                 yield Found(start + first, self.position, record)
+
+
+def part_of(run_id: str) -> bytes:
+    """Return bytes that stand in each line about a run, whoever wrote it; none where nothing is sure to."""
+    part = max(_PLAIN.findall(run_id), key=len, default="")
+    return f'"{part}"'.encode() if part == run_id else part.encode()
 
 
 def lines_of(stream: IO[bytes]) -> Iterator[bytes]:

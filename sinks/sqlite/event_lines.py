@@ -16,6 +16,7 @@ from ...plugins.lines import records_in
 from ...plugins.merge import placeholder
 from ..journal import JournalFile, Reader
 from ..journal.files import gzip_faults
+from ..journal.reading import part_of
 from .cursors import Cursor
 from .pruned import pruned_among
 from .shapes import Shape
@@ -69,9 +70,7 @@ class EventReader:
     def __init__(self, file: JournalFile, offset: int = 0, *, run_id: str | None = None) -> None:
         self.file = file
         self.position = offset
-        # An id that JSON writes with escapes can look different from line to line.
-        is_searchable = run_id is not None and run_id.isascii() and run_id.isprintable() and not {*run_id} & {*'"\\'}
-        self._mark = run_id.encode() if run_id is not None and is_searchable else b'"event"'
+        self._mark = (part_of(run_id) if run_id is not None else b"") or b'"event"'
 
     def __iter__(self) -> Iterator[EventLine]:
         # What cannot be opened or unpacked is met again by the reader below, which knows what to say.
