@@ -3,8 +3,6 @@
 import contextlib
 import sqlite3
 import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from attrs import define
+from processes import Processes, lent_processes
 
 from telemetry import TelemetryConfig, open_store
 from telemetry.core.care import Care
@@ -111,37 +110,11 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Base:
     return Base(path)
 
 
-class Processes:
-    """Run programs beside the test; whoever still lives at its end is killed."""
-
-    def __init__(self) -> None:
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, script: str, *arguments: object) -> subprocess.Popen[str]:
-        """Start *script*; its three streams are pipes."""
-        program = [sys.executable, "-P", "-c", textwrap.dedent(script), *map(str, arguments)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(program, text=True, **pipes)
-        self._started.append(process)
-        return process
-
-    def command(self, *arguments: object) -> subprocess.Popen[str]:
-        """Start `telemetry` with *arguments*."""
-        return self.start("from telemetry.core.cli.main import main; main()", *arguments)
-
-    def end_all(self) -> None:
-        """Kill and reap every process."""
-        for process in self._started:
-            process.kill()
-            process.communicate()
-
-
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    """Return what starts processes."""
-    processes = Processes()
-    yield processes
-    processes.end_all()
+    """Return what runs programs beside the test."""
+    with lent_processes() as processes:
+        yield processes
 
 
 # It tells of each run when all three calls have returned. A pipe that nobody reads would hold it after 1,400 runs.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from attrs import define, evolve, field, frozen
 from loopback import Loopback, Post, lent
+from processes import lent_processes
 
 from telemetry.plugins import RunRecord, SinkContext, encode_line
 from telemetry.sinks.delivery.places import Places
@@ -150,18 +150,7 @@ def fresh_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Base]:
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start Python programs in processes of their own; what still runs at the end is killed."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", program, *map(str, arguments)]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen(command, text=True, **pipes)
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    with lent_processes() as processes:
+        yield processes.start

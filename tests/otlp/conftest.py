@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import lent_processes
 
 from telemetry import TelemetryClient
 from telemetry.plugins import RetryPolicy
@@ -52,18 +52,7 @@ def client(open_client: Callable[..., TelemetryClient], backend: Any) -> Telemet
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start Python programs in processes of their own; what still runs at the end is killed."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(program: str, *arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", program, *map(str, arguments)]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        process = subprocess.Popen(command, text=True, **pipes)
-        running.append(process)
-        return process
-
-    yield start
-    for process in running:
-        process.kill()
-        process.communicate()
+    with lent_processes() as processes:
+        yield processes.start

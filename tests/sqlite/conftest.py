@@ -3,14 +3,13 @@
 import contextlib
 import sqlite3
 import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from processes import Processes, lent_processes
 
 from telemetry.plugins import RunRecord, SinkContext, encode_line, generate_run_id
 from telemetry.sinks.sqlite.connection import Database
@@ -132,43 +131,11 @@ def build(path: Path) -> Callable[[str], Path]:
     return build
 
 
-class Processes:
-    """Run scripts in processes of their own; whoever still lives at the end of the test is killed."""
-
-    def __init__(self) -> None:
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, script: str, *arguments: object) -> subprocess.Popen[str]:
-        """Start *script*; its standard input and output are pipes."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._started.append(process)
-        return process
-
-    def start_ready(self, script: str, *arguments: object) -> subprocess.Popen[str]:
-        """Start *script* and wait until it has printed `ready`."""
-        process = self.start(script, *arguments)
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
-        return process
-
-    def end_all(self) -> None:
-        """Kill and reap every process."""
-        for process in self._started:
-            process.kill()
-            process.communicate()
-
-
 @pytest.fixture
 def processes() -> Iterator[Processes]:
-    """Return what runs scripts in processes of their own."""
-    processes = Processes()
-    yield processes
-    processes.end_all()
+    """Return what runs programs beside the test."""
+    with lent_processes() as processes:
+        yield processes
 
 
 @pytest.fixture
