@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from victims import seen_by_a_reader
 
 from telemetry import RunRecord, TelemetryClient
 from telemetry.core import machine
@@ -59,13 +60,6 @@ def _buried(process: subprocess.Popen[bytes]) -> None:
     process.stdout.close()
 
 
-def _seen(base_dir: Path, run_id: str) -> RunRecord:
-    with TelemetryClient(base_dir=base_dir) as client:
-        run = client.get_run(run_id)
-    assert run is not None
-    return run
-
-
 def _check_death(base_dir: Path, way: str) -> None:
     code, number, cause = DEATHS[way]
     process, run_id = _born(base_dir, code)
@@ -74,7 +68,7 @@ def _check_death(base_dir: Path, way: str) -> None:
     _buried(process)
     buried_at = datetime.now(UTC)
 
-    run = _seen(base_dir, run_id)
+    run = seen_by_a_reader(base_dir, run_id)
 
     assert ("failed", True, cause) == (run.status, run.verdict, run.status_detail)
     started_at, ended_at = map(datetime.fromisoformat, (run.start_time, run.end_time or ""))
@@ -92,7 +86,7 @@ def _stopped(base_dir: Path) -> None:
     process, run_id = _born(base_dir, WAIT)
     process.send_signal(signal.SIGSTOP)
     try:
-        assert "running" == _seen(base_dir, run_id).status
+        assert "running" == seen_by_a_reader(base_dir, run_id).status
     finally:
         process.kill()
         _buried(process)
@@ -104,7 +98,7 @@ def _silent(base_dir: Path) -> None:
     for path in (base_dir / "state" / "live").iterdir():
         os.utime(path, (time.time() - 86_400,) * 2)
     try:
-        assert "running" == _seen(base_dir, run_id).status
+        assert "running" == seen_by_a_reader(base_dir, run_id).status
     finally:
         process.kill()
         _buried(process)
@@ -121,12 +115,12 @@ def _survived_by_a_child(base_dir: Path) -> None:
     child = int(process.stdout.readline())
     process.wait(timeout=60)
     try:
-        assert "running" == _seen(base_dir, run_id).status
+        assert "running" == seen_by_a_reader(base_dir, run_id).status
     finally:
         os.kill(child, signal.SIGKILL)
         process.stdout.read()
         process.stdout.close()
-    assert "failed" == _seen(base_dir, run_id).status
+    assert "failed" == seen_by_a_reader(base_dir, run_id).status
 
 
 def _on_another_machine(base_dir: Path) -> None:
@@ -135,7 +129,7 @@ def _on_another_machine(base_dir: Path) -> None:
     _buried(process)
     _rewrite_claim(base_dir, host="elsewhere", boot_id="another boot")
 
-    assert "running" == _seen(base_dir, run_id).status
+    assert "running" == seen_by_a_reader(base_dir, run_id).status
 
 
 def _with_a_reused_pid(base_dir: Path) -> None:
@@ -150,7 +144,7 @@ def _with_a_reused_pid(base_dir: Path) -> None:
             file.seek(0)
             file.truncate()
             json.dump({**facts, "pid": gone.pid}, file)
-        assert "running" == _seen(base_dir, run_id).status
+        assert "running" == seen_by_a_reader(base_dir, run_id).status
     finally:
         process.kill()
         _buried(process)
@@ -159,7 +153,7 @@ def _with_a_reused_pid(base_dir: Path) -> None:
 def _in_this_process(base_dir: Path) -> None:
     with TelemetryClient(base_dir=base_dir) as client:
         run_id = client.start_run("mortal", "life")
-        assert "running" == _seen(base_dir, run_id).status
+        assert "running" == seen_by_a_reader(base_dir, run_id).status
         # Looking at the claims of this very process must not have freed its lock (POSIX).
         looker = "import sys; from telemetry import TelemetryClient as C; print(C().get_run(sys.argv[1]).status)"
         environment = {**os.environ, "TELEMETRY_BASE_DIR": str(base_dir)}
@@ -197,7 +191,7 @@ def test_a_verdict_in_the_journal_is_like_any_end(tmp_path):
     process.kill()
     _buried(process)
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
 
     [journal] = (tmp_path / "raw").glob("events_*.ndjson")
     [verdict] = [line for line in map(json.loads, journal.read_bytes().splitlines()) if line.get("verdict")]
@@ -212,7 +206,7 @@ def test_a_zombie_tells_its_signal(tmp_path):
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
 
     _buried(process)
     assert "killed by SIGKILL" == run.status_detail
@@ -225,7 +219,7 @@ def test_a_reboot_is_named(tmp_path):
     _buried(process)
     _rewrite_claim(tmp_path, boot_id="the boot before")
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
 
     assert "machine rebooted" == run.status_detail
 
@@ -342,7 +336,7 @@ def test_out_of_memory_is_told_as_such(tmp_path, small_group, monkeypatch, has_k
     if not has_kernel_log:
         monkeypatch.setattr(machine, "_KERNEL_LOG", str(tmp_path / "not there"))
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
 
     assert -signal.SIGKILL == process.returncode
     words = ["process gone; its memory cgroup counted an out-of-memory kill since the run began"]

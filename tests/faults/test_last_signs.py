@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from victims import seen_by_a_reader
 
-from telemetry import RunRecord, TelemetryClient
 from telemetry.sinks.sqlite.journal_store import JournalStore
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
@@ -48,23 +48,16 @@ def _told(base_dir: Path, sign: str, stores: str) -> list[str]:
     return done.stdout.split()
 
 
-def _seen(base_dir: Path, run_id: str) -> RunRecord:
-    with TelemetryClient(base_dir=base_dir) as client:
-        run = client.get_run(run_id)
-    assert run is not None
-    return run
-
-
 @pytest.mark.parametrize("stores", ["journal", "database"])
 @pytest.mark.parametrize("sign", SIGNS)
 def test_a_dead_run_has_ended_at_its_last_sign(tmp_path, sign, stores):
     """And the database, a database that is built anew and the journal alone say the same."""
     run_id, before, after = _told(tmp_path, SIGNS[sign], stores)
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
     for file in (tmp_path / "db").iterdir():
         file.unlink()
-    rebuilt = _seen(tmp_path, run_id)
+    rebuilt = seen_by_a_reader(tmp_path, run_id)
     with closing(JournalStore(tmp_path / "raw")) as journal:
         journaled = journal.get_run(run_id)
 

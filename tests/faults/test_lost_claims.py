@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from telemetry import RunRecord, TelemetryClient
+from victims import seen_by_a_reader
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="locks and signals are POSIX")
 
@@ -32,13 +31,6 @@ def _told(base_dir: Path, code: str) -> list[str]:
     return done.stdout.split()
 
 
-def _seen(base_dir: Path, run_id: str) -> RunRecord:
-    with TelemetryClient(base_dir=base_dir) as client:
-        run = client.get_run(run_id)
-    assert run is not None
-    return run
-
-
 ACCIDENTS = {
     # A second is how long claim and journal rely on their last look.
     "the base directory was deleted": (
@@ -58,7 +50,7 @@ def test_a_later_run_gets_its_verdict(tmp_path, accident):
     """The claim is taken again for it, and nothing is left of the one that was lost."""
     run_id, claims = _told(tmp_path, ACCIDENTS[accident] + DIE)
 
-    run = _seen(tmp_path, run_id)
+    run = seen_by_a_reader(tmp_path, run_id)
 
     assert ("1", "failed", True) == (claims, run.status, run.verdict)
     assert [] == list((tmp_path / "state" / "live").iterdir())
@@ -79,7 +71,7 @@ def test_a_run_that_reads_the_base_directory_stays_running(tmp_path):
     """A POSIX lock is freed when its process closes any descriptor of the file, as one does who makes an archive."""
     run_id, told, claims = _told(tmp_path / "base", READ_ALL + "client.end_run(run_id)\n")
 
-    run = _seen(tmp_path / "base", run_id)
+    run = seen_by_a_reader(tmp_path / "base", run_id)
 
     assert ("running", "1") == (told, claims)
     assert ("success", False) == (run.status, run.verdict)
@@ -90,7 +82,7 @@ def test_a_run_that_has_read_the_base_directory_is_judged_when_it_dies(tmp_path)
     """Its lock was free all along; the process table tells that it is gone."""
     run_id, told, _ = _told(tmp_path / "base", READ_ALL + "os.kill(os.getpid(), signal.SIGKILL)\n")
 
-    run = _seen(tmp_path / "base", run_id)
+    run = seen_by_a_reader(tmp_path / "base", run_id)
 
     assert ("running", "failed", True) == (told, run.status, run.verdict)
 
@@ -107,7 +99,7 @@ def test_a_run_whose_process_became_another_program_is_judged(tmp_path):
     run_id, new = process.stdout.readline().strip(), process.stdout.readline().strip()
 
     try:
-        run = _seen(tmp_path, run_id)
+        run = seen_by_a_reader(tmp_path, run_id)
     finally:
         process.kill()
         process.communicate()

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import attrs
 import pytest
+from stories import NO_ANSWERS, answers_of
 
 pytest.importorskip("psycopg", reason="psycopg is installed in the tox environment `coverage`")
 
@@ -146,17 +147,9 @@ def test_an_empty_database_is_a_store_without_runs(url: str):
     """Nothing was delivered yet: every answer is empty, nothing is made, and what comes then is seen."""
     store = telemetry.open_store(url)
 
-    answers = [
-        list(store.runs(RunQuery())),
-        list(store.events()),
-        store.get_run("r1"),
-        store.find_ids("r"),
-        store.commits("r1"),
-        store.summary("agent", RunQuery()),
-        store.stats()["total_runs"],
-    ]
+    answers = answers_of(store)
 
-    assert [[], [], None, [], [], [], 0] == answers
+    assert NO_ANSWERS == answers
     store.close()
 
 

@@ -3,9 +3,9 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from stories import NO_ANSWERS, answers_of, ids, moment, three_runs
 
 from telemetry.plugins import RunEvent, RunQuery, RunRecord, SinkContext, StoreError
 from telemetry.sinks.reading.pages import PAGE
@@ -13,12 +13,6 @@ from telemetry.sinks.sqlite.connection import Database
 from telemetry.sinks.sqlite.store import SqliteStore
 
 Runs = Callable[..., RunRecord]
-
-
-def moment(second: int) -> str:
-    """Return the time that lies *second* seconds after the start of the story."""
-    minutes, seconds = divmod(second, 60)
-    return f"2026-11-23T10:{minutes:02}:{seconds:02}.000000+00:00"
 
 
 @pytest.fixture
@@ -32,18 +26,9 @@ def store(path: Path, context: SinkContext) -> Iterator[SqliteStore]:
 @pytest.fixture
 def three(journal: Callable[..., None], a_run: Runs, ended: Callable[..., RunRecord]) -> list[RunRecord]:
     """Put three runs into the journal and return them, the newest first."""
-    runs = [
-        ended(a_run(run_id="r1", start_time=moment(1), metrics={"tokens": 10}), status="failed"),
-        ended(a_run(run_id="r2", start_time=moment(2), agent_name="parser", parent_run_id="r1")),
-        a_run(run_id="r3", start_time=moment(3), job_type="index"),
-    ]
+    runs = three_runs(a_run, ended)
     journal(*runs)
     return runs[::-1]
-
-
-def ids(runs: Any) -> list[str]:
-    """Return the ids of *runs*."""
-    return [run.run_id for run in runs]
 
 
 def test_a_missing_database_is_built(store: SqliteStore, path: Path, three: list[RunRecord]):
@@ -64,17 +49,9 @@ def test_a_settled_store_looks_at_the_journal_once(store, journal, three, a_run)
 
 def test_where_nothing_was_recorded_there_is_no_error(store: SqliteStore, path: Path):
     """Every question has an empty answer, and no file is made for it."""
-    answers = [
-        list(store.runs(RunQuery())),
-        list(store.events()),
-        store.get_run("r1"),
-        store.find_ids("r"),
-        store.commits("r1"),
-        store.summary("agent", RunQuery()),
-        store.stats()["total_runs"],
-    ]
+    answers = answers_of(store)
 
-    assert [[], [], None, [], [], [], 0] == answers
+    assert NO_ANSWERS == answers
     assert not path.parent.exists()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
+from stories import ids, moment, three_runs
 
 from telemetry.plugins import CommitLink, InputError, RunQuery, RunRecord, RunStore
 
@@ -14,27 +15,12 @@ Runs = Callable[..., RunRecord]
 PAGE = 500
 
 
-def moment(second: int) -> str:
-    """Return the time that lies *second* seconds after the start of the story."""
-    minutes, seconds = divmod(second, 60)
-    return f"2026-11-23T10:{minutes:02}:{seconds:02}.000000+00:00"
-
-
 @pytest.fixture
 def three(journal: Callable[..., None], a_run: Runs, ended: Callable[..., RunRecord]) -> list[RunRecord]:
     """Put three runs into the store and return them, the newest first."""
-    runs = [
-        ended(a_run(run_id="r1", start_time=moment(1), metrics={"tokens": 10}), status="failed"),
-        ended(a_run(run_id="r2", start_time=moment(2), agent_name="parser", parent_run_id="r1")),
-        a_run(run_id="r3", start_time=moment(3), job_type="index"),
-    ]
+    runs = three_runs(a_run, ended)
     journal(*runs)
     return runs[::-1]
-
-
-def ids(runs: Any) -> list[str]:
-    """Return the ids of *runs*."""
-    return [run.run_id for run in runs]
 
 
 def test_it_is_a_run_store(store: RunStore):

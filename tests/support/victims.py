@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from telemetry import RunRecord, TelemetryClient
+
 WRITER = """
 import os, sys
 from telemetry import TelemetryClient
@@ -89,3 +91,11 @@ def massacre(base_dir: Path, *, kills: int, at_once: int, seed: int, **environme
         victim.wait_for(1)
         victim.kill()
         yield victim
+
+
+def seen_by_a_reader(base_dir: Path, run_id: str) -> RunRecord:
+    """Return what a client that is opened now says of the run."""
+    with TelemetryClient(base_dir=base_dir) as client:
+        run = client.get_run(run_id)
+    assert run is not None
+    return run
